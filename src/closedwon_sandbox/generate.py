@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ PEOPLE_PER_COMPANY = 0.5
 SHARE_ALONE = 0.25
 SHARE_IN_BOOKS = 0.4
 SHARE_TWINS = 0.02
+SHARE_WITH_WRITE_IN = 0.15
+SHARE_WITH_PO = 0.6
+LARGE_DEAL = Decimal(500)
 CENT = Decimal("0.01")
 NOTHING = Decimal(0)
 
@@ -216,7 +220,12 @@ class _Maker:
             for company in companies
             if company.id not in doubled and not company.twin_of and company.currency not in unsubscribed
         ]
-        clean += [person for person in people if person.company_id is None]
+        namesakes = Counter((person.first_name, person.last_name) for person in people)
+        clean += [
+            person
+            for person in people
+            if person.company_id is None and namesakes[person.first_name, person.last_name] == 1
+        ]
         deals = [self._deal(self._rng.choice(clean), sellable) for _ in range(DEALS[self._size] - 3)]
         foreign = next(company for company in companies if company.currency in unsubscribed)
         training = [product for product in products if product.family == archived]
@@ -234,7 +243,7 @@ class _Maker:
             self._line(product, customer.currency, taxed=not abroad)
             for product in rng.sample(products, min(len(products), rng.choice((1, 1, 2, 2, 3, 4))))
         )
-        if wrinkle is None and rng.random() < 0.15:  # noqa: PLR2004 - some deals hold a line nobody put in the catalogue
+        if wrinkle is None and rng.random() < SHARE_WITH_WRITE_IN:
             lines += (self._write_in(taxed=not abroad),)
         # CRM adds no tax to freight and takes none off with a discount on the whole deal, so a careful seller uses both
         # only where nothing is taxed
@@ -245,12 +254,13 @@ class _Maker:
             customer_is_person=person,
             currency=customer.currency,
             lines=lines,
-            discount=Decimal(rng.choice((0, 0, 0, 10, 25))) if abroad else NOTHING,
+            discount=Decimal(rng.choice((0, 0, 10, 25))) if abroad and _net(lines) > LARGE_DEAL else NOTHING,
             freight=Decimal(rng.choice((0, 0, 35, 80))) if abroad else NOTHING,
             won=False,
             region=rng.choice(names.NEW_ZEALAND.cities).region,
             cost_centre=rng.choice(names.COST_CENTRES),
-            po_number=f"PO-{rng.randint(1000, 99999)}" if rng.random() < 0.6 else "",  # noqa: PLR2004 - not every buyer has one
+            po_number=f"PO-{rng.randint(1000, 99999)}" if rng.random() < SHARE_WITH_PO else "",
+            wrinkle=wrinkle,
         )
 
     def _line(self, product: Product, currency: str, *, taxed: bool) -> DealLine:
@@ -267,6 +277,10 @@ class _Maker:
         price = Decimal(self._rng.randint(2_000, 30_000)) / 100
         text = self._rng.choice(names.WRITE_IN_LINES)
         return DealLine(None, text, quantity, price, NOTHING, _tax(price, quantity, NOTHING, taxed=taxed))
+
+
+def _net(lines: Sequence[DealLine]) -> Decimal:
+    return sum((half_up(line.quantity * line.unit_price - line.discount) for line in lines), NOTHING)
 
 
 def _tax(price: Decimal, quantity: Decimal, discount: Decimal, *, taxed: bool) -> Decimal:

@@ -34,6 +34,10 @@ class ProductFamily(NamedTuple):
     account_code: str
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 NEW_ZEALAND = Country(
     "NZ",
     "New Zealand",
@@ -101,22 +105,28 @@ IRELAND = Country(
 COUNTRIES = (NEW_ZEALAND, AUSTRALIA, UNITED_KINGDOM, UNITED_STATES, IRELAND)
 COUNTRY_WEIGHTS = (55, 22, 10, 11, 2)
 
-COMPANY_FIRST = tuple(
-    """Kauri Rimu Totara Pohutukawa Kowhai Rata Manuka Harakeke Tui Kea Huia Takahe Moana Maunga Aoraki Aotea Koru Toroa
-    Southern Northern Coastal Harbour Highland Pacific Tasman Alpine Summit Ridgeline Riverbend Bluestone Redwood Silver
-    Golden Copper Iron Granite Basalt Amber Crimson Indigo Emerald Sapphire Cedar Willow Juniper Birch Aspen Maple Acorn
-    Lantern Beacon Anchor Compass Keystone Cornerstone Milestone Waypoint Meridian Equator Zenith Apex Vertex Orbit Comet
-    Falcon Heron Kestrel Osprey Kingfisher Albatross Plover Wren Sparrow Magpie Fox Badger Otter Stag Marlin Kingi Parata
-    Ngata O'Brien Fitzgerald Henderson Macpherson Patel Singh Chen Nguyen Tanaka Kowalski Moretti Fernandez Larsen Müller
-    Whitcombe Pemberton Ashworth Blackwood Thornton Hargreaves Lockwood Stirling Fairfax Waitoa Karaka Tamaki Mapua""".split()
+COMPANY_FIRST = _words(
+    """
+    Kauri Rimu Totara Pohutukawa Kowhai Rata Manuka Harakeke Tui Kea Huia Takahe Moana Maunga Aoraki Aotea Koru
+    Toroa Southern Northern Coastal Harbour Highland Pacific Tasman Alpine Summit Ridgeline Riverbend Bluestone
+    Redwood Silver Golden Copper Iron Granite Basalt Amber Crimson Indigo Emerald Sapphire Cedar Willow Juniper
+    Birch Aspen Maple Acorn Lantern Beacon Anchor Compass Keystone Cornerstone Milestone Waypoint Meridian
+    Equator Zenith Apex Vertex Orbit Comet Falcon Heron Kestrel Osprey Kingfisher Albatross Plover Wren Sparrow
+    Magpie Fox Badger Otter Stag Marlin Kingi Parata Ngata O'Brien Fitzgerald Henderson Macpherson Patel Singh
+    Chen Nguyen Tanaka Kowalski Moretti Fernandez Larsen Müller Whitcombe Pemberton Ashworth Blackwood Thornton
+    Hargreaves Lockwood Stirling Fairfax Waitoa Karaka Tamaki Mapua
+    """
 )
-COMPANY_SECOND = tuple(
-    """Foods Freight Logistics Timber Dairy Orchards Wines Brewing Bakery Coffee Fisheries Farms Nurseries Joinery Builders
-    Construction Roofing Plumbing Electrical Engineering Fabrication Machinery Tools Motors Marine Aviation Travel Tours
-    Hotels Catering Events Media Print Design Studio Architects Surveyors Planning Legal Accounting Advisory Consulting
-    Recruitment Training Software Systems Networks Analytics Robotics Instruments Optics Medical Dental Pharmacy Health
-    Fitness Outdoors Cycles Sports Apparel Textiles Furniture Interiors Ceramics Glass Packaging Recycling Energy Solar
-    Water Irrigation Mining Quarries Chemicals Plastics Security Insurance Finance Property""".split()
+COMPANY_SECOND = _words(
+    """
+    Foods Freight Logistics Timber Dairy Orchards Wines Brewing Bakery Coffee Fisheries Farms Nurseries Joinery
+    Builders Construction Roofing Plumbing Electrical Engineering Fabrication Machinery Tools Motors Marine
+    Aviation Travel Tours Hotels Catering Events Media Print Design Studio Architects Surveyors Planning Legal
+    Accounting Advisory Consulting Recruitment Training Software Systems Networks Analytics Robotics Instruments
+    Optics Medical Dental Pharmacy Health Fitness Outdoors Cycles Sports Apparel Textiles Furniture Interiors
+    Ceramics Glass Packaging Recycling Energy Solar Water Irrigation Mining Quarries Chemicals Plastics Security
+    Insurance Finance Property
+    """
 )
 COMPANY_JOINT = (
     "",
@@ -132,29 +142,50 @@ COMPANY_JOINT = (
     "Works",
 )
 
-FIRST_NAMES = tuple(
-    """Aroha Hana Mere Ngaire Kiri Marama Anahera Tane Wiremu Hemi Rangi Tama Nikau Charlotte Amelia Isla Olivia Sophie
-    Grace Ruby Emily Lucy Chloe Zoë Hannah Jessica Rachel Sarah Emma Kate Helen Margaret Ruth Joan Oliver Jack Noah Leo
-    William James Thomas George Henry Samuel Daniel Benjamin Matthew Andrew Peter Simon Paul Mark Stephen Graeme Ravi
-    Arjun Priya Anjali Neha Wei Li Jun Mei Yuki Hiroshi Sakura Minh Linh Fatima Omar Layla Yusuf José María Lucía Mateo
-    Søren Ingrid Lars Anna Piotr Agnieszka Giulia Luca Sina Tevita Malia Sione""".split()
+FIRST_NAMES = _words(
+    """
+    Aroha Hana Mere Ngaire Kiri Marama Anahera Tane Wiremu Hemi Rangi Tama Nikau Charlotte Amelia Isla Olivia
+    Sophie Grace Ruby Emily Lucy Chloe Zoë Hannah Jessica Rachel Sarah Emma Kate Helen Margaret Ruth Joan Oliver
+    Jack Noah Leo William James Thomas George Henry Samuel Daniel Benjamin Matthew Andrew Peter Simon Paul Mark
+    Stephen Graeme Ravi Arjun Priya Anjali Neha Wei Li Jun Mei Yuki Hiroshi Sakura Minh Linh Fatima Omar Layla
+    Yusuf José María Lucía Mateo Søren Ingrid Lars Anna Piotr Agnieszka Giulia Luca Sina Tevita Malia Sione
+    """
 )
-LAST_NAMES = tuple(
-    """Parata Ngata Kingi Tamihana Walker Williams Smith Brown Wilson Taylor Anderson Thompson Campbell Mitchell Stewart
-    Robinson Clark Wright Scott Young King Green Baker Adams Harris Martin Evans Edwards Collins Cook Murphy O'Connor
-    Kelly Byrne Ryan MacDonald MacLeod Fraser Sinclair Patel Singh Sharma Kumar Gupta Chen Wang Zhang Liu Nguyen Tran Le
-    Tanaka Sato Kim Park Kowalski Nowak Rossi Moretti Fernandez García López Müller Schmidt Larsen Nielsen Fifita Taufa
-    Vakalahi Leota Faleolo Hughes Foster Bennett Gray Shaw Palmer Webb Hunt Lloyd Ellis Fox Marsh Pope Hale Frost Day""".split()
+LAST_NAMES = _words(
+    """
+    Parata Ngata Kingi Tamihana Walker Williams Smith Brown Wilson Taylor Anderson Thompson Campbell Mitchell
+    Stewart Robinson Clark Wright Scott Young King Green Baker Adams Harris Martin Evans Edwards Collins Cook
+    Murphy O'Connor Kelly Byrne Ryan MacDonald MacLeod Fraser Sinclair Patel Singh Sharma Kumar Gupta Chen Wang
+    Zhang Liu Nguyen Tran Le Tanaka Sato Kim Park Kowalski Nowak Rossi Moretti Fernandez García López Müller
+    Schmidt Larsen Nielsen Fifita Taufa Vakalahi Leota Faleolo Hughes Foster Bennett Gray Shaw Palmer Webb Hunt
+    Lloyd Ellis Fox Marsh Pope Hale Frost Day
+    """
 )
-STREETS = tuple(
-    """Queen Victoria Albert Princes High Station Church Mill Bridge Harbour Quay Customs Symonds Ponsonby Karangahape
-    Lambton Willis Cuba Manners Tory Colombo Moorhouse Riccarton George Elgin Beach Marine Ocean Hill Park Garden Market
-    Chapel Castle Kings Garfield Lincoln Madison Cedar Pine Elm Maple""".split()
+STREETS = _words(
+    """
+    Queen Victoria Albert Princes High Station Church Mill Bridge Harbour Quay Customs Symonds Ponsonby
+    Karangahape Lambton Willis Cuba Manners Tory Colombo Moorhouse Riccarton George Elgin Beach Marine Ocean
+    Hill Park Garden Market Chapel Castle Kings Garfield Lincoln Madison Cedar Pine Elm Maple
+    """
 )
 STREET_KINDS = ("Street", "Road", "Avenue", "Terrace", "Lane", "Drive", "Place", "Parade")
-DEAL_WORDS = tuple(
-    "rollout,renewal,expansion,pilot,refresh,upgrade,fit-out,migration,annual plan,support plan,new site,second stage,"
-    "autumn order,spring order,warehouse project,office project".split(",")
+DEAL_WORDS = (
+    "rollout",
+    "renewal",
+    "expansion",
+    "pilot",
+    "refresh",
+    "upgrade",
+    "fit-out",
+    "migration",
+    "annual plan",
+    "support plan",
+    "new site",
+    "second stage",
+    "autumn order",
+    "spring order",
+    "warehouse project",
+    "office project",
 )
 COST_CENTRES = ("Direct", "Partners", "Online")
 

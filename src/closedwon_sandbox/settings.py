@@ -10,7 +10,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class InvalidSettingError(ValueError):
@@ -45,8 +45,8 @@ class XeroSettings:
 class DataverseSettings:
     """Credentials and limits of the Dataverse simulator. *Units*: `requests` and `execution_ms` per `window_s`.
 
-    `app_user_id` is the systemuser behind `client_id`; `token` is the bearer token for tools, which never expires and is
-    never throttled; `deny` names privileges the application user lacks, such as "prvCreateInvoice".
+    `app_user_id` is the systemuser behind `client_id`; `token` is the bearer token for tools, which never expires and
+    is never throttled; `deny` names privileges the application user lacks, such as "prvCreateInvoice".
     """
 
     organization_id: str
@@ -137,4 +137,4 @@ def _identifier(rng: Random) -> str:
 
 
 def _secret(rng: Random, length: int) -> str:
-    return "".join(rng.choices(_SECRET_ALPHABET, k=length))
+    return "".join(rng.choices(_ALPHABET, k=length))

@@ -35,7 +35,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Something sold. `number` is the Xero item code too, `family` is a `Family.id`, `unit_price` is by currency code."""
+    """Something sold. `number` is the Xero item code too, `family` a `Family.id`, `unit_price` is by currency code."""
 
     id: str
     number: str
@@ -72,7 +72,7 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody at a company, or an individual customer where `company_id` is None. `in_books`: Xero knows them already."""
+    """Somebody at a company, or an individual customer where `company_id` is None. `in_books`: Xero knows them."""
 
     id: str
     first_name: str
@@ -87,7 +87,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class DealLine:
-    """One line of a deal. *Units*: `discount` and `tax` are amounts for the whole line; `product_id` None is a write-in.
+    """One line of a deal. *Units*: `discount` and `tax` are amounts for the whole line. No product: a write-in.
 
     `tax` is what a careful seller's CRM holds: on this line's net, half-up to two decimals.
     """
