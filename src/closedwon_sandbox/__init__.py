@@ -1,1 +1,4 @@
-"""Local simulators of Microsoft Dataverse and Xero: they accept what the vendors accept and refuse what the vendors refuse."""
+"""Local simulators of Microsoft Dataverse and Xero.
+
+They accept what the vendors accept and refuse what the vendors refuse.
+"""

@@ -79,7 +79,10 @@ class Simulator(Protocol):
         """Say who calls: "app" for a client that signed in, "tools" for the never-expiring token, "anonymous"."""
 
     def throttled(self, request: Request, in_flight: int) -> Reply | None:
-        """Return the vendor's 429 when this request is over a limit, None when it may go on. Counts the request."""
+        """Return the vendor's 429 when this request is over a limit, None when it may go on. Counts the request.
+
+        `in_flight` is how many requests of the same caller are under way, this one included.
+        """
 
     def limit_reply(self, kind: str, request: Request) -> Reply:
         """Build the vendor's 429 of one kind ("minute", "day", "concurrent", ...) for a fault script."""

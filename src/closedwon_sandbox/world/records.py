@@ -1,4 +1,4 @@
-"""The made-up trading world both simulators start from: one seller, its customers, products and open deals."""
+"""What the world is made of: one seller, its customers, products and open deals."""
 
 from __future__ import annotations
 
@@ -125,7 +125,10 @@ class Deal:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything a simulator is seeded with. `country` is the seller's ISO code."""
+    """Everything a simulator is seeded with. `country` is the seller's ISO code.
+
+    `regions` and `cost_centres` are the values a deal's region and cost centre can have: options for tracking.
+    """
 
     seed: int
     size: str
@@ -138,3 +141,5 @@ class World:
     companies: tuple[Company, ...]
     people: tuple[Person, ...]
     deals: tuple[Deal, ...]
+    regions: tuple[str, ...]
+    cost_centres: tuple[str, ...]

@@ -10,8 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from closedwon_sandbox import names
-from closedwon_sandbox.world import Company, Currency, Deal, DealLine, Family, Person, Product, World
+from closedwon_sandbox.world import names
+from closedwon_sandbox.world.records import Company, Currency, Deal, DealLine, Family, Person, Product, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,7 @@ SHARE_TWINS = 0.02
 SHARE_WITH_WRITE_IN = 0.15
 SHARE_WITH_PO = 0.6
 LARGE_DEAL = Decimal(500)
+REGIONS = tuple(city.region for city in names.NEW_ZEALAND.cities)
 CENT = Decimal("0.01")
 NOTHING = Decimal(0)
 
@@ -78,6 +79,8 @@ class _Maker:
             companies=companies,
             people=people,
             deals=deals,
+            regions=REGIONS,
+            cost_centres=names.COST_CENTRES,
         )
 
     def _id(self) -> str:
@@ -257,7 +260,7 @@ class _Maker:
             discount=Decimal(rng.choice((0, 0, 10, 25))) if abroad and _net(lines) > LARGE_DEAL else NOTHING,
             freight=Decimal(rng.choice((0, 0, 35, 80))) if abroad else NOTHING,
             won=False,
-            region=rng.choice(names.NEW_ZEALAND.cities).region,
+            region=rng.choice(REGIONS),
             cost_centre=rng.choice(names.COST_CENTRES),
             po_number=f"PO-{rng.randint(1000, 99999)}" if rng.random() < SHARE_WITH_PO else "",
             wrinkle=wrinkle,
