@@ -219,6 +219,9 @@ class _Call:
             "details": {"method": self.method, "url": redact(self.url), "reason": reason},
             "request_ids": (self.request_id,),
         }
+        if isinstance(error, httpx2.LocalProtocolError):
+            reason = "a header holds characters that HTTP does not allow"  # the library's own text quotes its value
+            rest["details"]["reason"] = reason
         if isinstance(error, _UNSENDABLE):
             hint = "Correct the address or the value named here in the configuration."
             return Misconfigured(f"A request to {self.host!r} cannot be sent: {reason}", hint=hint, **rest)
