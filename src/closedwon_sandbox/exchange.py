@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from closedwon_sandbox.settings import DataverseSettings, XeroSettings
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -68,6 +70,10 @@ class Simulator(Protocol):
     """One vendor. Every method runs on the event loop, one call at a time, so a request is atomic."""
 
     name: str
+
+    @property
+    def settings(self) -> XeroSettings | DataverseSettings:
+        """The limits in force; a plain attribute will do."""
 
     def handle(self, request: Request) -> Reply:
         """Answer one request; it never raises for anything a client can send."""
