@@ -56,16 +56,8 @@ class _Protocol(HttpToolsProtocol):
 class _Server(Server):
     """A server whose signals are somebody else's: two of them run in one process."""
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # uvicorn's is a generator
         return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
 
 
 class _BodyTooLargeError(Exception):
@@ -156,20 +148,13 @@ class Sandbox:
         self._sites[system] = Site(system, simulator, self.control, self.faults, self.stats)
 
     async def serve(
-        self,
-        sockets: Mapping[str, socket.socket],
-        tls: ssl.SSLContext | None,
-        stop: asyncio.Event,
-        ready: Callable[[], None],
+        self, sockets: Mapping[str, socket.socket], tls: ssl.SSLContext | None, stop: asyncio.Event
     ) -> None:
-        """Serve every system on its listening socket until `stop` is set; `ready` is called once all answer."""
+        """Serve every system on its listening socket until `stop` is set."""
         servers = {system: _server(site, tls) for system, site in self._sites.items()}
         async with asyncio.TaskGroup() as group:
             ticking = group.create_task(self._tick())
             serving = [group.create_task(server.serve([sockets[system]])) for system, server in servers.items()]
-            for server in servers.values():
-                await server.ready.wait()
-            ready()
             await stop.wait()
             for server in servers.values():
                 server.should_exit = True
