@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC)
+
+
 class Clock:
     """Wall time plus an offset that tests and people move; timers fire on this clock, not on the wall's.
 
@@ -34,10 +37,12 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward; timers that fall due fire at the next `tick`.
 
-        *Raises* ValueError when asked to go back: versions and tokens would lose their order.
+        *Raises* ValueError when asked to go back (versions and tokens would lose their order) or out of the calendar.
         """
-        if seconds < 0:
+        if not seconds >= 0:
             raise ValueError("the sandbox's clock only moves forward")
+        if self.timestamp() + seconds > LAST_MOMENT.timestamp():
+            raise ValueError(f"the sandbox's clock ends in {LAST_MOMENT.year}")
         self._offset_s += seconds
 
     def set(self, moment: datetime) -> None:
