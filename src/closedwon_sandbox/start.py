@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from closedwon_sandbox import handover
 from closedwon_sandbox.dataverse import DataverseSimulator
+from closedwon_sandbox.handover import Running
 from closedwon_sandbox.server import Sandbox, listen
 from closedwon_sandbox.settings import dataverse_settings, xero_settings
 from closedwon_sandbox.world import generate
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping, Sequence
 
-    from closedwon_sandbox.handover import Running
+    from closedwon_sandbox.settings import DataverseSettings, XeroSettings
+    from closedwon_sandbox.world import World
 
 EXIT_FINE = 0
 EXIT_USAGE = 2
@@ -81,17 +83,29 @@ def _start(options: argparse.Namespace) -> None:
             "dynamics": stack.enter_context(_listen(options.dynamics_port, "--dynamics-port")),
             "xero": stack.enter_context(_listen(options.xero_port, "--xero-port")),
         }
-        sandbox, running = _build(options, folder, sockets)
+        running = _describe(options, folder, sockets)
+        sandbox = assemble(running.world, running.dynamics, running.xero)
+        gc.collect()
+        gc.freeze()  # the world stays until the end: the collector need not walk it again and again
         with _folder_errors(folder):
             handover.write_files(folder, running)
         _announce(running, folder)
         asyncio.run(_serve(sandbox, sockets, tls))
 
 
-def _build(options: argparse.Namespace, folder: Path, sockets: Mapping[str, socket.socket]) -> tuple[Sandbox, Running]:
+def assemble(world: World, dynamics: DataverseSettings, xero: XeroSettings) -> Sandbox:
+    """Put both simulators of a world into one sandbox."""
+    sandbox = Sandbox()
+    books = XeroSimulator(sandbox.clock, sandbox.postmen["xero"], world, xero)
+    sandbox.add("dynamics", DataverseSimulator(sandbox.clock, sandbox.postmen["dynamics"], world, dynamics))
+    sandbox.add("xero", books, portal=books.configure_webhook)
+    return sandbox
+
+
+def _describe(options: argparse.Namespace, folder: Path, sockets: Mapping[str, socket.socket]) -> Running:
     scheme = "https" if options.tls else "http"
     urls = {system: f"{scheme}://127.0.0.1:{listener.getsockname()[1]}" for system, listener in sockets.items()}
-    running = handover.Running(
+    return Running(
         dynamics_url=urls["dynamics"],
         xero_url=urls["xero"],
         hooks_url=options.hooks_url.rstrip("/"),
@@ -100,14 +114,6 @@ def _build(options: argparse.Namespace, folder: Path, sockets: Mapping[str, sock
         dynamics=dataverse_settings(options.seed),
         xero=xero_settings(options.seed),
     )
-    sandbox = Sandbox()
-    dynamics = DataverseSimulator(sandbox.clock, sandbox.postmen["dynamics"], running.world, running.dynamics)
-    xero = XeroSimulator(sandbox.clock, sandbox.postmen["xero"], running.world, running.xero)
-    sandbox.add("dynamics", dynamics)
-    sandbox.add("xero", xero, portal=xero.configure_webhook)
-    gc.collect()
-    gc.freeze()  # the world stays until the end: the collector need not walk it again and again
-    return sandbox, running
 
 
 async def _serve(sandbox: Sandbox, sockets: Mapping[str, socket.socket], tls: ssl.SSLContext | None) -> None:
