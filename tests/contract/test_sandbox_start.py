@@ -58,6 +58,15 @@ def test_tls_is_trusted_by_its_own_authority(tmp_path: Path) -> None:
             httpx2.get(f"{localhost}/_sandbox/clock", trust_env=False)
 
 
+def test_a_connection_can_be_cut_under_tls_too(tmp_path: Path) -> None:
+    """The client hears nothing, and the next call is served."""
+    with running_sandbox(tmp_path, "--tls") as sandbox, httpx2.Client(verify=sandbox.verify, trust_env=False) as client:
+        sandbox.fault("xero", "cut_after")
+        with pytest.raises(httpx2.RemoteProtocolError):
+            client.get(f"{sandbox.xero_url}/connections")
+        assert client.get(f"{sandbox.xero_url}/connections").status_code
+
+
 def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     """Exit code 3; the text names the port and the option."""
     with listen(0) as taken:
