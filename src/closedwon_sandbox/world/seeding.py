@@ -29,6 +29,7 @@ SHARE_IN_BOOKS = 0.4
 SHARE_TWINS = 0.02
 SHARE_WITH_WRITE_IN = 0.15
 SHARE_WITH_PO = 0.6
+SHARE_OF_INDIVIDUALS = 0.2
 LARGE_DEAL = Decimal(500)
 REGIONS = tuple(city.region for city in names.NEW_ZEALAND.cities)
 CENT = Decimal("0.01")
@@ -218,24 +219,24 @@ class _Maker:
         sellable = [product for product in products if product.family != archived]
         doubled = {company.twin_of for company in companies}
         unsubscribed = {code for code, *_, in_books in _CURRENCIES if not in_books}
-        clean: list[Company | Person] = [
+        regular = [
             company
             for company in companies
             if company.id not in doubled and not company.twin_of and company.currency not in unsubscribed
         ]
-        namesakes = Counter((person.first_name, person.last_name) for person in people)
-        clean += [
-            person
-            for person in people
-            if person.company_id is None and namesakes[person.first_name, person.last_name] == 1
-        ]
-        deals = [self._deal(self._rng.choice(clean), sellable) for _ in range(DEALS[self._size] - 3)]
+        individuals = _without_namesakes(people)
+        deals = [self._deal(self._customer(regular, individuals), sellable) for _ in range(DEALS[self._size] - 3)]
         foreign = next(company for company in companies if company.currency in unsubscribed)
         training = [product for product in products if product.family == archived]
         deals.append(self._deal(foreign, sellable, "currency"))
         deals.append(self._deal(companies[0], training, "archived_account"))
         deals.append(self._deal(next(company for company in companies if company.twin_of), sellable, "twin"))
         return tuple(deals)
+
+    def _customer(self, companies: Sequence[Company], individuals: Sequence[Person]) -> Company | Person:
+        if individuals and self._rng.random() < SHARE_OF_INDIVIDUALS:
+            return self._rng.choice(individuals)
+        return self._rng.choice(companies)
 
     def _deal(self, customer: Company | Person, products: Sequence[Product], wrinkle: str | None = None) -> Deal:
         rng = self._rng
@@ -280,6 +281,16 @@ class _Maker:
         price = Decimal(self._rng.randint(2_000, 30_000)) / 100
         text = self._rng.choice(names.WRITE_IN_LINES)
         return DealLine(None, text, quantity, price, NOTHING, _tax(price, quantity, NOTHING, taxed=taxed))
+
+
+def _without_namesakes(people: Sequence[Person]) -> list[Person]:
+    """List the individual customers whose name is theirs alone."""
+    names_taken = Counter((person.first_name, person.last_name) for person in people)
+    return [
+        person
+        for person in people
+        if person.company_id is None and names_taken[person.first_name, person.last_name] == 1
+    ]
 
 
 def _net(lines: Sequence[DealLine]) -> Decimal:
