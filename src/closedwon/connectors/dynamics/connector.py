@@ -21,7 +21,7 @@ from closedwon.connectors.dynamics.mappings.writeback import expected_document, 
 from closedwon.connectors.dynamics.settings import MANIFEST, DynamicsSettings
 from closedwon.connectors.dynamics.webhooks import DynamicsWebhooks
 from closedwon.connectors.limits import Limits
-from closedwon.connectors.port import Changes, Crm, Identity, Written
+from closedwon.connectors.port import Changes, Identity, Written
 from closedwon.connectors.registry import ConnectorType, Equipment
 from closedwon.kernel.errors import ClosedwonError, Misconfigured, OutcomeUnknown, Rejected
 
@@ -41,8 +41,8 @@ LIMITS = Limits(
 )
 
 
-class DataverseCrm(Crm):
-    """A Dataverse environment with Dynamics 365 Sales."""
+class DataverseCrm:
+    """A Dataverse environment with Dynamics 365 Sales, as the `Crm` port wants it."""
 
     create_limit = 200
 
@@ -50,6 +50,7 @@ class DataverseCrm(Crm):
         self._settings = settings
         self._client = DataverseClient(settings, equipment)
         self._clock = equipment.clock
+        self.document_kind = settings.write_back
         self._facts = MANIFEST.documents[settings.write_back]
 
     def identify(self) -> Identity:
