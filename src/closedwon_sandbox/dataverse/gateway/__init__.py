@@ -1,0 +1,1 @@
+"""What stands before the Web API. Read entra, limits, batch."""

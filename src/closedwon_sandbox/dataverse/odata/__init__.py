@@ -1,0 +1,1 @@
+"""The query language. Read paths, options, filters, scopes, listing, rendering, changes."""

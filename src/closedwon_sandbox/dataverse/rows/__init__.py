@@ -1,0 +1,1 @@
+"""What the environment holds. Read schema, values, store, records."""
