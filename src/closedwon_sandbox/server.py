@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections import Counter
 from contextlib import nullcontext
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from uvicorn import Config, Server
@@ -71,12 +72,13 @@ class _ClientGoneError(Exception):
 class Site:
     """The ASGI application of one simulator: control plane, then faults, limits, the vendor's work, faults again."""
 
-    def __init__(self, system: str, simulator: Simulator, control: ControlPlane, faults: Faults, stats: Stats) -> None:
+    def __init__(self, system: str, simulator: Simulator, sandbox: Sandbox) -> None:
         self._system = system
         self._simulator = simulator
-        self._control = control
-        self._faults = faults
-        self._stats = stats
+        self._clock = sandbox.clock
+        self._control = sandbox.control
+        self._faults = sandbox.faults
+        self._stats = sandbox.stats
         self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,15 +87,14 @@ class Site:
         try:
             body = await _read(receive, MAX_BODY_BYTES[self._system])
         except _BodyTooLargeError:
-            await _write(
-                send, Reply(413, b"Request body too large", {"Content-Type": "text/plain", "Connection": "close"})
-            )
+            headers = {"Content-Type": "text/plain", "Connection": "close"}
+            await self._write(send, Reply(413, b"Request body too large", headers))
             return
         except _ClientGoneError:
             return
         request = _request(scope, body)
         if request.raw_path.startswith(PREFIX):
-            await _write(send, _guarded(self._control.handle, request))
+            await self._write(send, _guarded(self._control.handle, request))
             return
         await self._serve(request, scope, receive, send)
 
@@ -108,7 +109,7 @@ class Site:
                 return
             if reply.status == 429:  # noqa: PLR2004 - the number is the name
                 self._stats.count_throttled(self._system, caller)
-            await _write(send, reply)
+            await self._write(send, reply)
         finally:
             self._in_flight[caller] -= 1
 
@@ -130,6 +131,11 @@ class Site:
             await asyncio.sleep(latency_ms / 1000)
         return _guarded(self._simulator.handle, request)
 
+    async def _write(self, send: Send, reply: Reply) -> None:
+        date = (b"Date", formatdate(self._clock.timestamp(), usegmt=True).encode())
+        await send({"type": "http.response.start", "status": reply.status, "headers": [date, *_headers(reply)]})
+        await send({"type": "http.response.body", "body": b"" if reply.status in NO_BODY else reply.body})
+
 
 class Sandbox:
     """What both simulators share while they run: clock, faults, counters, control plane and postmen."""
@@ -145,7 +151,7 @@ class Sandbox:
     def add(self, system: str, simulator: Simulator, portal: Callable[[str, str], object] | None = None) -> None:
         """Take in a simulator; `portal` sets its webhook as the vendor's developer portal would."""
         self.control.add(system, simulator, portal)
-        self._sites[system] = Site(system, simulator, self.control, self.faults, self.stats)
+        self._sites[system] = Site(system, simulator, self)
 
     async def serve(
         self, sockets: Mapping[str, socket.socket], tls: ssl.SSLContext | None, stop: asyncio.Event
@@ -195,6 +201,7 @@ def _server(site: Site, tls: ssl.SSLContext | None) -> _Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,  # `Site` adds one from the sandbox's clock
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
@@ -232,11 +239,6 @@ def _request(scope: Scope, body: bytes) -> Request:
         body=body,
         base_url=f"{scope['scheme']}://{host}",
     )
-
-
-async def _write(send: Send, reply: Reply) -> None:
-    await send({"type": "http.response.start", "status": reply.status, "headers": list(_headers(reply))})
-    await send({"type": "http.response.body", "body": b"" if reply.status in NO_BODY else reply.body})
 
 
 def _headers(reply: Reply) -> Iterator[tuple[bytes, bytes]]:

@@ -6,6 +6,8 @@ import http.client
 import socket
 import threading
 import time
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -35,6 +37,13 @@ def test_a_reply_reaches_the_client(house: House) -> None:
     assert answer.json() == {"rows": ["one"]}
     assert answer.headers["x-vendor"] == "fake"
     assert answer.headers["content-length"] == str(len(answer.content))
+
+
+def test_the_date_of_an_answer_is_the_sandboxs(house: House) -> None:
+    """Who takes the vendor's time from its answers gets the time its records have."""
+    house.control.clock(86_400)
+    date = parsedate_to_datetime(house.client.get("/x").headers["date"])
+    assert abs(date - house.sandbox.clock.now()) < timedelta(seconds=5)
 
 
 def test_one_connection_serves_many_requests(house: House) -> None:
