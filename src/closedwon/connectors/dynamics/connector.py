@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -20,10 +22,9 @@ from closedwon.connectors.dynamics.mappings.rows import (
 from closedwon.connectors.dynamics.mappings.writeback import expected_document, plan_writes
 from closedwon.connectors.dynamics.settings import MANIFEST, DynamicsSettings
 from closedwon.connectors.dynamics.webhooks import DynamicsWebhooks
-from closedwon.connectors.limits import Limits
 from closedwon.connectors.port import Changes, Identity, Written
 from closedwon.connectors.registry import ConnectorType, Equipment
-from closedwon.kernel.errors import ClosedwonError, Misconfigured, OutcomeUnknown, Rejected
+from closedwon.kernel.errors import ClosedwonError, Misconfigured, OutcomeUnknown, Rejected, VersionConflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,10 +36,7 @@ if TYPE_CHECKING:
 
 PREFER_ROW = "return=representation"
 READ_DEALS, CREATE_DOCUMENT, UPDATE_DOCUMENT = "read opportunities", "create the CRM record", "update the CRM record"
-
-LIMITS = Limits(
-    concurrent=MANIFEST.limits.concurrent, minute=MANIFEST.limits.requests, window_s=MANIFEST.limits.window_s
-)
+READ_DOCUMENT = "read the CRM record"
 
 
 class DataverseCrm:
@@ -134,8 +132,19 @@ class DataverseCrm:
     def update_documents(self, updates: Sequence[DocumentUpdate]) -> list[Written[CrmDocument]]:
         """Make CRM records show their invoice, writing only what differs. One call for about 300 records that differ.
 
-        None when all show it already. The writes of one record are done together or not at all.
+        None when all show it already. The writes of one record are done together or not at all. Records that turn out
+        to be in another state than we knew are read and written once more, all in two calls.
         """
+        results = self._write(updates)
+        stale = [number for number, result in enumerate(results) if isinstance(result.error, VersionConflict)]
+        if stale:
+            with suppress(ClosedwonError):  # what was done stays told; the conflict is then for the caller to retry
+                renewed = self._reread([updates[number] for number in stale])
+                for number, result in zip(stale, renewed, strict=True):
+                    results[number] = result
+        return results
+
+    def _write(self, updates: Sequence[DocumentUpdate]) -> list[Written[CrmDocument]]:
         results = [Written(record=update.document) for update in updates]
         items = {number: self._update_item(update) for number, update in enumerate(updates)}
         for numbers in _groups({number: len(item) for number, item in items.items() if item}):
@@ -145,11 +154,28 @@ class DataverseCrm:
                 results[number] = self._updated(updates[number], answer)
         return results
 
+    def _reread(self, updates: Sequence[DocumentUpdate]) -> list[Written[CrmDocument]]:
+        """Write these again on what their records have become meanwhile."""
+        columns = [",".join(document_columns(update.document.kind, self._settings.columns)) for update in updates]
+        records = [f"{_address(update)}?$select={names}" for update, names in zip(updates, columns, strict=True)]
+        results: list[Written[CrmDocument]] = []
+        known: list[DocumentUpdate] = []
+        for update, answer in zip(updates, self._client.read_batch(records, READ_DOCUMENT), strict=True):
+            document = self._parse_document(answer, update.document.kind) if answer.ok else None
+            if document:
+                known.append(replace(update, document=document))
+                results.append(Written(record=document))
+            elif answer.ok:
+                results.append(Written(error=unreadable(READ_DOCUMENT, "no record of that kind")))
+            else:
+                results.append(Written(error=error_of(answer, READ_DOCUMENT)))
+        written = iter(self._write(known))
+        return [result if result.error else next(written) for result in results]
+
     def _update_item(self, update: DocumentUpdate) -> Item:
         bodies = plan_writes(update, self._settings.columns)
-        facts = MANIFEST.documents[update.document.kind]
         columns = ",".join(document_columns(update.document.kind, self._settings.columns))
-        record = f"{facts.set}({update.document.id})?tag={MANIFEST.write_tag}"
+        record = f"{_address(update)}?tag={MANIFEST.write_tag}"
         parts = [Part("PATCH", self._client.path(record), body, {"If-Match": "*"}) for body in bodies[:-1]]
         if bodies:
             last = self._client.path(f"{record}&$select={columns}")
@@ -172,10 +198,9 @@ class DataverseCrm:
 
     def render_update(self, update: DocumentUpdate) -> dict[str, Any]:
         """Return what `update_documents` would send for one record, as plain JSON values (amounts as text)."""
-        facts = MANIFEST.documents[update.document.kind]
         bodies = plan_writes(update, self._settings.columns)
         return {
-            "record": f"{facts.set}({update.document.id})",
+            "record": _address(update),
             "writes": [{"method": "PATCH", "body": msgspec.to_builtins(body)} for body in bodies],
         }
 
@@ -189,6 +214,10 @@ class DataverseCrm:
             return setup.check(self._client, self._settings, self._clock, url)
         except ClosedwonError as error:
             return [setup.connection_failed(error)]
+
+
+def _address(update: DocumentUpdate) -> str:
+    return f"{MANIFEST.documents[update.document.kind].set}({update.document.id})"
 
 
 def _groups(sizes: dict[int, int]) -> Iterator[list[int]]:
@@ -210,5 +239,10 @@ def _build(settings: msgspec.Struct, equipment: Equipment) -> DataverseCrm:
 
 
 DYNAMICS = ConnectorType(
-    name="dynamics", side="crm", settings=DynamicsSettings, build=_build, webhooks=DynamicsWebhooks()
+    name="dynamics",
+    side="crm",
+    settings=DynamicsSettings,
+    build=_build,
+    webhooks=DynamicsWebhooks(),
+    limits=DynamicsSettings.call_limits,
 )

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from closedwon.connectors.limits import Limits as CallLimits
+
 Column = Annotated[str, msgspec.Meta(pattern="^([a-z][a-z0-9_]*)?$")]
 DocumentKind = Literal["invoice", "order", "opportunity"]
 
@@ -64,6 +66,11 @@ class DynamicsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     def __repr__(self) -> str:
         return f"DynamicsSettings(url={self.url!r}, auth={self.auth!r}, write_back={self.write_back!r}, …)"
+
+    def call_limits(self) -> CallLimits:
+        """Return the budget of this connection: the vendor's service protection limits."""
+        vendor = MANIFEST.limits
+        return CallLimits(concurrent=vendor.concurrent, minute=vendor.requests, window_s=vendor.window_s)
 
     @property
     def base_url(self) -> str:

@@ -251,9 +251,7 @@ def test_results_keep_the_order_given(vendor: Vendor, crm: DataverseCrm) -> None
     ("status", "code", "kind"),
     [
         (400, "0x80044331", Rejected),
-        (400, "0x8004022e", VersionConflict),
         (403, "0x80040220", PermissionMissing),
-        (412, "0x80060882", VersionConflict),
         (429, "0x80072326", Throttled),
         (500, "", Unavailable),
     ],
@@ -266,6 +264,35 @@ def test_a_refused_update_is_in_its_element(
     (written,) = crm.update_documents([update(1, "paid")])
     assert type(written.error) is kind
     assert written.record is None
+
+
+def test_a_record_in_another_state_is_read_and_written_again(vendor: Vendor, crm: DataverseCrm) -> None:
+    """Somebody closed the record in the CRM: three calls later it shows the invoice, whatever we knew."""
+    closed = {"invoiceid": guid(1), "statecode": 2, "new_xerostatus": "authorised"}
+    vendor.answers_batch((400, fault("0x8004022e", "read only")), (204, None))
+    vendor.answers_batch((200, closed))
+    vendor.answers_batch([(204, None), (200, {**closed, "statecode": 0, "new_xeroinvoiceid": "x1"})])
+    again, other = crm.update_documents([update(1), update(2)])
+    assert len(vendor.asked) == 3
+    assert vendor.last.count("invoices(") == 2
+    assert vendor.last.index('{"statecode":0,"statuscode":4}') < vendor.last.index("new_xeroinvoiceid")
+    assert again.record is not None
+    assert (again.record.state, again.record.books_id) == ("active", "x1")
+    assert other.record is not None
+
+
+@pytest.mark.parametrize("status", [404, 412, 503])
+def test_a_conflict_that_lasts_is_told(vendor: Vendor, crm: DataverseCrm, status: int) -> None:
+    """The second refusal stands, and what was done to others is not lost when reading again fails."""
+    vendor.answers_batch((412, fault("0x80060882")), (204, None))
+    if status == 503:
+        vendor.says(fault(""), status=status)
+    else:
+        vendor.answers_batch((200, {"invoiceid": guid(1), "statecode": 0}) if status == 412 else (404, fault("")))
+        vendor.answers_batch((412, fault("0x80060882")))
+    refused, done = crm.update_documents([update(1), update(2)])
+    assert type(refused.error) is (Rejected if status == 404 else VersionConflict)
+    assert done.record is not None
 
 
 def test_a_thousand_writes_are_several_batches(vendor: Vendor, crm: DataverseCrm) -> None:
