@@ -22,7 +22,11 @@ _NEEDS_SECONDS = frozenset({"slow", "webhook_delay"})
 _ALWAYS_COMMITS = frozenset({"cut_after", "truncate", "empty", "slow"})
 _MAY_COMMIT = _ALWAYS_COMMITS | {"500", "503", "html"}
 _TAKES_STATUS = frozenset({"500", "503", "html", "empty"})
-_DEFAULT_KIND = {"dynamics": "requests", "xero": "minute"}
+# the limits a vendor's 429 can speak of; the first is what a rule without a kind means
+_KINDS: dict[System, tuple[str, ...]] = {
+    "dynamics": ("requests", "time", "concurrent"),
+    "xero": ("minute", "day", "appminute", "concurrent"),
+}
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
 
 
@@ -99,6 +103,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
                 '"status" is 200 to 599',
             ),
             (self.kind is not None and self.do != "429", f'"{self.do}" takes no "kind"'),
+            (self.kind not in {None, *_KINDS[self.system]}, f'"kind" is one of {", ".join(_KINDS[self.system])}'),
             (self.commit and self.do not in _MAY_COMMIT, f'"{self.do}" happens instead of the work: no "commit"'),
             ((self.retry_after_s or 0) < 0, '"retry_after_s" is 0 or more'),
         )
@@ -181,7 +186,7 @@ def spoil(rule: Rule, simulator: Simulator, request: Request, reply: Reply | Non
     if rule.do in {"cut_before", "cut_after"}:
         return None
     if rule.do == "429":
-        return _after(simulator.limit_reply(rule.kind or _DEFAULT_KIND[rule.system], request), rule)
+        return _after(simulator.limit_reply(rule.kind or _KINDS[rule.system][0], request), rule)
     if rule.do in {"500", "503", "html"}:
         return _after(_failure(rule), rule)
     assert reply is not None, "what spoils an answer lets the vendor answer first"

@@ -120,7 +120,7 @@ class Site:
         if fault.do == "slow":
             await asyncio.sleep(fault.seconds or 0)
         reply = await self._vendor(request, caller) if fault.commits else None
-        return spoil(fault, self._simulator, request, reply)
+        return _guarded(lambda asked: spoil(fault, self._simulator, asked, reply), request)
 
     async def _vendor(self, request: Request, caller: str) -> Reply:
         in_flight = self._in_flight[caller]

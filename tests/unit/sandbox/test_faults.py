@@ -81,6 +81,7 @@ def test_only_the_first_due_rule_hits_and_all_count() -> None:
         ({"system": "xero", "do": "cut_before", "status": 500}, "status"),
         ({"system": "xero", "do": "500", "status": 20}, "status"),
         ({"system": "xero", "do": "500", "kind": "minute"}, "kind"),
+        ({"system": "xero", "do": "429", "kind": "week"}, "appminute"),
         ({"system": "xero", "do": "429", "commit": True}, "commit"),
         ({"system": "xero", "do": "429", "retry_after_s": -1}, "retry_after_s"),
         ("500", "object"),
