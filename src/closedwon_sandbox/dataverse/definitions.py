@@ -1,4 +1,4 @@
-"""Tables, columns, keys and relationships as the JSON of the metadata API, and columns from the JSON that creates them."""
+"""Tables, columns, keys and relationships as the metadata API's JSON, and columns from the JSON that creates them."""
 
 from __future__ import annotations
 

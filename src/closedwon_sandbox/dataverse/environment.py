@@ -1,4 +1,4 @@
-"""One Dataverse environment: its tables, rows, users and settings, and the operations that commit or roll back as one."""
+"""One Dataverse environment: tables, rows, users, settings, and operations that commit or roll back as one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from closedwon_sandbox.dataverse.odata.scopes import TableScope
@@ -15,6 +14,7 @@ from closedwon_sandbox.dataverse.rows.store import Ref, Row, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from decimal import Decimal
 
     from closedwon_sandbox.clock import Clock
     from closedwon_sandbox.dataverse.rows.schema import Schema, Table
@@ -44,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a row, as webhooks tell it. `target` has the columns of the message, not the whole row."""
+    """Something that happened to a row, as webhooks tell it. `target` has the message's columns, not the whole row."""
 
     message: str
     table: str
@@ -64,7 +64,7 @@ class Event:
 
 
 class Environment:
-    """Everything the simulator holds. `on_commit` gets the events of each committed operation; `on_settle` runs before."""
+    """Everything the simulator holds. `on_commit` gets each committed operation's events; `on_settle` runs before."""
 
     def __init__(self, clock: Clock, settings: DataverseSettings) -> None:
         self.clock = clock
@@ -93,7 +93,7 @@ class Environment:
 
     @contextmanager
     def operation(self) -> Iterator[None]:
-        """Make the block one transaction; an operation inside another commits with it. Events go out after the commit."""
+        """Make the block one transaction; one inside another commits with it. Events go out after the commit."""
         self._depth += 1
         try:
             with self.store.transaction():

@@ -1,4 +1,4 @@
-"""Definitions of tables, columns and alternate keys as a resource: read, and columns and keys created. Source: reference 16."""
+"""Definitions of tables, columns and alternate keys, to read, create and delete. Source: reference section 16."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class Definitions:
         self._require("prvCreateAttribute", table)
         column = column_of(read_body(self._request))
         if column.name in table.columns:
-            text = f"An attribute with the specified name {column.schema_name} already exists for entity {table.schema_name}."
+            text = f"An attribute with the specified name {column.schema_name} already exists for {table.schema_name}."
             raise errors.DataverseError(400, "0x80047013", text)
         table.add(column)
         return self._created(
@@ -304,7 +304,8 @@ def _pick(document: dict[str, Any], select: list[str] | None) -> dict[str, Any]:
 
 
 _SOMETIMES = frozenset({
-    "MaxLength", "FormatName", "MinValue", "MaxValue", "Precision", "PrecisionSource", "Format", "DateTimeBehavior", "Targets",
-    "OptionSet", "GlobalOptionSet", "DefaultFormValue", "IsBaseCurrency", "CalculationOf", "Attributes", "Keys",
+    "MaxLength", "FormatName", "MinValue", "MaxValue", "Precision", "PrecisionSource", "Format", "DateTimeBehavior",
+    "Targets", "OptionSet", "GlobalOptionSet", "DefaultFormValue", "IsBaseCurrency", "CalculationOf", "Attributes",
+    "Keys",
 })  # fmt: skip
 """Members that only some kinds of definitions have."""

@@ -1,4 +1,4 @@
-"""Bodies of creates and updates: members become column values, binds become references, nested records stay to be created."""
+"""Bodies of creates and updates: members become values, binds become references, nested records stay to be made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BIND = "@odata.bind"
 
 @dataclass(slots=True)
 class Draft:
-    """A checked body. `nested` are records to create first and point to, `members` records to create and have pointing here."""
+    """A checked body. `nested` are records to create first and point to, `members` records to have pointing here."""
 
     values: dict[str, Any] = field(default_factory=dict)
     nested: list[tuple[Navigation, Mapping[str, Any]]] = field(default_factory=list)
@@ -100,7 +100,8 @@ def _nested(table: Table, draft: Draft, name: str, value: Any) -> None:
     elif name in table.collections and isinstance(value, list):
         draft.members.append((table.collections[name], value))
     elif name in table.wires:
-        text = f"The property '{name}' is read-only; use '{name.strip('_').removesuffix('_value')}{BIND}' to set the lookup."
+        bind = f"{name.strip('_').removesuffix('_value')}{BIND}"
+        text = f"The property '{name}' is read-only; use '{bind}' to set the lookup."
         raise errors.bad_payload(table.set_name, text)
     else:
         raise errors.unknown_member(table.set_name, table.name, name)

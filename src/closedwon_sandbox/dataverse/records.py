@@ -26,7 +26,7 @@ def require(env: Environment, call: Call, verb: str, table: Table) -> None:
         errors.privilege_denied(call.user_id, privilege, table.code, table.name)
 
 
-def create(  # noqa: PLR0913 - one create, with what deep inserts and upserts add
+def create(
     env: Environment,
     call: Call,
     table: Table,
@@ -64,7 +64,7 @@ def create(  # noqa: PLR0913 - one create, with what deep inserts and upserts ad
     return row
 
 
-def _create_members(  # noqa: PLR0913 - the context of a nested create
+def _create_members(
     env: Environment,
     call: Call,
     owner: tuple[Table, str],
@@ -185,7 +185,7 @@ def _refuse_locked_line(env: Environment, table: Table, row: Row) -> None:
         states.refuse_locked_lines(env.schema.get(document.table), header)
 
 
-def _release(  # noqa: PLR0913 - the context of a cascade
+def _release(
     env: Environment, call: Call, table: Table, relationship: Relationship, row_id: str, parent: Event | None
 ) -> None:
     if relationship.column not in env.store.tables[relationship.table].pointing:
@@ -195,7 +195,7 @@ def _release(  # noqa: PLR0913 - the context of a cascade
         if row[relationship.column].table != table.name:
             continue
         if relationship.on_delete == "restrict":
-            text = f"The object you tried to delete is associated with another object and cannot be deleted. Entity: {table.name}."
+            text = f"The {table.name} you tried to delete is associated with another object and cannot be deleted."
             raise errors.DataverseError(405, "0x80040227", text)
         if relationship.on_delete == "cascade":
             delete(env, call, child, row[child.key], parent or _deletion_of(env, call, table, row_id))

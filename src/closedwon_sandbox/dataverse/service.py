@@ -303,7 +303,7 @@ class Resource:
         if found is None or ref is None or rest:
             return Reply(_EMPTY, headers={"OData-Version": "4.0"})
         inner = Resource(self.env, self.request, self.call, self.env.schema.get(ref.table), self.segments)
-        return inner._shown(found, _OK, inner._options())  # noqa: SLF001 - the same class
+        return inner._shown(found, _OK, inner._options())
 
     # -- words of the answer
 

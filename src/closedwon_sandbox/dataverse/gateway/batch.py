@@ -1,4 +1,4 @@
-"""`$batch`: parts one after the other, change sets as one transaction, Content-ID references. Source: reference section 8."""
+"""`$batch`: parts in order, change sets as one transaction, Content-ID references. Source: reference section 8."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Batch:
             raise DataverseError(
                 400,
                 "0x80060888",
-                f"The current change set contains too many operations. Only {MAX_REQUESTS} requests are allowed in a batch.",
+                f"The batch contains too many operations. Only {MAX_REQUESTS} requests are allowed in a batch.",
             )
         return parts
 
@@ -188,7 +188,7 @@ def _split(body: bytes, boundary: str) -> list[tuple[Mapping[str, str], bytes]]:
     chunks = (_CRLF + body).split(_CRLF + marker)
     if len(chunks) < 2 or not chunks[-1].startswith(b"--"):  # noqa: PLR2004 - something before the first marker and the rest
         raise _unreadable("Stream was not readable: the closing boundary is missing.")
-    parts = []
+    parts: list[tuple[Mapping[str, str], bytes]] = []
     for chunk in chunks[1:-1]:
         head, gap, content = chunk.removeprefix(_CRLF).partition(_CRLF + _CRLF)
         if not gap:

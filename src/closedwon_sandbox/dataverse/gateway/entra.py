@@ -1,4 +1,4 @@
-"""The token endpoint of Entra ID for one directory and one application, with its refusals. Source: reference section 2."""
+"""The token endpoint of Entra ID for one directory and one application. Source: reference section 2."""
 
 from __future__ import annotations
 
@@ -102,7 +102,10 @@ class Entra:
 
     def _check_directory(self, directory: str) -> None:
         if directory.lower() != self._settings.directory.lower():
-            text = f"Tenant '{directory}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
+            text = (
+                f"Tenant '{directory}' not found. Check to make sure you have the correct tenant ID and are signing "
+                "into the correct cloud."
+            )
             raise _Refusal(400, "invalid_request", 90002, text)
 
     @staticmethod
@@ -118,8 +121,9 @@ class Entra:
     def _check_client(self, form: Mapping[str, str]) -> None:
         if form["client_id"].lower() != self._settings.client_id.lower():
             text = (
-                f"Application with identifier '{form['client_id']}' was not found in the directory '{self._settings.directory}'. This "
-                "can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant."
+                f"Application with identifier '{form['client_id']}' was not found in the directory "
+                f"'{self._settings.directory}'. This can happen if the application has not been installed by the "
+                "administrator of the tenant or consented to by any user in the tenant."
             )
             raise _Refusal(400, "unauthorized_client", 700016, text)
         if form.get("client_assertion_type") == _ASSERTION:
@@ -134,15 +138,18 @@ class Entra:
             raise _Refusal(401, "invalid_client", 7000218, text)
         if not secrets.compare_digest(form["client_secret"].encode(), self._settings.client_secret.encode()):
             text = (
-                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client "
-                f"secret ID, for a secret added to app '{form['client_id']}'."
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
+                f"value, not the client secret ID, for a secret added to app '{form['client_id']}'."
             )
             raise _Refusal(401, "invalid_client", 7000215, text)
 
     def _check_scope(self, form: Mapping[str, str], base_url: str) -> None:
         scope = form["scope"]
         if not scope.endswith("/.default"):
-            text = f"The provided value for scope {scope} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier."
+            text = (
+                f"The provided value for scope {scope} is not valid. Client credential flows must have a scope value "
+                "with /.default suffixed to the resource identifier."
+            )
             raise _Refusal(400, "invalid_scope", 1002012, text)
         resource = scope.removesuffix("/.default")
         if resource not in {base_url, f"https://{self._settings.organization_host}"}:
@@ -156,7 +163,10 @@ class Entra:
         stamp = self._clock.now().strftime("%Y-%m-%d %H:%M:%SZ")
         body = {
             "error": refusal.error,
-            "error_description": f"AADSTS{refusal.number}: {refusal.text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
+            "error_description": (
+                f"AADSTS{refusal.number}: {refusal.text} Trace ID: {trace} Correlation ID: {correlation} "
+                f"Timestamp: {stamp}"
+            ),
             "error_codes": [refusal.number],
             "timestamp": stamp,
             "trace_id": trace,

@@ -1,4 +1,4 @@
-"""Service protection: requests, execution time and concurrency of one user over a sliding window. Source: reference 12.1."""
+"""Service protection: requests, time and concurrency of one user over a sliding window. Source: reference 12.1."""
 
 from __future__ import annotations
 
@@ -107,8 +107,9 @@ class ServiceProtection:
             f"Number of requests exceeded the limit of {self._settings.requests} over time window of {window} seconds."
         )
         spent = (
-            f"Combined execution time of incoming requests exceeded limit of {self._settings.execution_ms:,} milliseconds over time window "
-            f"of {window} seconds. Decrease number of concurrent requests or reduce the duration of requests and try again later."
+            f"Combined execution time of incoming requests exceeded limit of {self._settings.execution_ms:,} "
+            f"milliseconds over time window of {window} seconds. Decrease number of concurrent requests or reduce the duration of "
+            "requests and try again later."
         )
         concurrent = f"Number of concurrent requests exceeded the limit of {self._settings.concurrent}."
         return {

@@ -1,4 +1,4 @@
-"""Change tracking: a first scan that ends in a delta link, then only what changed or went. Source: reference section 10."""
+"""Change tracking: a first scan that ends in a delta link, then what changed or went. Source: reference section 10."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Tracking:
         return out
 
     def changes(self, link: str, token: str, context: str) -> dict[str, Any]:
-        """Return what changed since a token: rows by version, then tombstones. *Raises* DataverseError for a bad token."""
+        """Return what changed since a token: rows by version, then tombstones. *Raises* DataverseError."""
         since, upto, seen = self._read(token)
         entries = [entry for entry in self._entries(since, upto) if entry[:2] > seen]
         page = entries[: self._size]

@@ -172,7 +172,7 @@ class _Build(Transformer[Token, Node]):
 
     def quantified(self, parts: list[Any]) -> Node:
         word = next(index for index, part in enumerate(parts) if isinstance(part, Token) and part.type == "QUANTIFIER")
-        variable, body = (parts[word + 1 : word + 3] + [None, None])[:2]
+        variable, body = [*parts[word + 1 : word + 3], None, None][:2]
         path = tuple(str(name) for name in parts[:word])
         return Quantified(path, str(parts[word]), None if variable is None else str(variable), body)
 
@@ -236,13 +236,10 @@ def parse_filter(text: str) -> Node:
     try:
         node: Any = _parser().parse(text)
     except UnexpectedInput as fault:
-        position = fault.pos_in_stream if fault.pos_in_stream is not None else len(text)
-        kind = (
-            "Syntax error"
-            if not isinstance(fault, UnexpectedCharacters)
-            else f"Syntax error: character '{fault.char}' is not valid"
-        )
-        raise errors.bad_query(f"{kind} at position {position} in '{text}'.") from None
+        kind = "Syntax error"
+        if isinstance(fault, UnexpectedCharacters):
+            kind = f"Syntax error: character '{fault.char}' is not valid"
+        raise errors.bad_query(f"{kind} at position {fault.pos_in_stream} in '{text}'.") from None
     except VisitError as fault:
         raise errors.bad_query(str(fault.orig_exc)) from None
     return node  # type: ignore[no-any-return]

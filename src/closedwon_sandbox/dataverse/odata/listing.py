@@ -41,14 +41,14 @@ class Listing:
 
         `within` restricts it to these rows, as for a collection of a row.
         """
-        rows = self._matching(within)
+        rows: Iterable[Row] = self._matching(within)
         out: dict[str, Any] = {}
         if self.options.count:
-            rows = list(rows)
-            out["@odata.count"] = min(len(rows), COUNT_CAP)
+            rows = found = list(rows)
+            out["@odata.count"] = min(len(found), COUNT_CAP)
             if self.prefer.annotates("Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"):
-                out["@Microsoft.Dynamics.CRM.totalrecordcount"] = min(len(rows), COUNT_CAP)
-                out["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] = len(rows) > COUNT_CAP
+                out["@Microsoft.Dynamics.CRM.totalrecordcount"] = min(len(found), COUNT_CAP)
+                out["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] = len(found) > COUNT_CAP
         page, more, number = self._page(rows, ordered=bool(self.options.orderby) or within is not None)
         out["value"] = self.render_all(page)
         if more:

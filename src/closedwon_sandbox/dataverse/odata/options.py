@@ -170,7 +170,8 @@ def _top(text: str | None) -> int | None:
         return None
     if not text.isdigit():
         raise errors.bad_query(
-            f"Invalid value '{text}' for $top query option found. The $top query option requires a non-negative integer value."
+            f"Invalid value '{text}' for $top query option found. "
+            "The $top query option requires a non-negative integer value."
         )
     return int(text)
 

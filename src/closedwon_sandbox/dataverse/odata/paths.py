@@ -131,9 +131,9 @@ def _refuse(table: Table) -> Any:
 
 
 def bad_key(table: Table) -> errors.DataverseError:
-    """A key in a path that names no key of the table."""
+    """Say that a path's key names no key of the table."""
     text = (
-        f"The key in the request URI is not valid for resource 'Microsoft.Dynamics.CRM.{table.name}'. Ensure that the names and "
-        "number of key properties match the declared or alternate key properties for the resource."
+        f"The key in the request URI is not valid for resource 'Microsoft.Dynamics.CRM.{table.name}'. Ensure that the "
+        "names and number of key properties match the declared or alternate key properties for the resource."
     )
     return errors.DataverseError(400, "0x80060888", text)

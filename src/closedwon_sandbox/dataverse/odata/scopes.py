@@ -395,7 +395,8 @@ _CRM_FUNCTIONS: Mapping[str, Callable[[Getter, Column | None, list[Literal], Sco
     "In": _in, "NotIn": _not_in, "Between": _between, "LastXDays": _since(timedelta(days=1)),
     "LastXHours": _since(timedelta(hours=1)), "LastXWeeks": _since(timedelta(weeks=1)), "Today": _day(0),
     "Yesterday": _day(-1), "Tomorrow": _day(1), "On": _on("On"), "OnOrAfter": _on("OnOrAfter"),
-    "OnOrBefore": _on("OnOrBefore"), "EqualUserId": _equal_user, "Null": _null(wanted=True), "NotNull": _null(wanted=False),
+    "OnOrBefore": _on("OnOrBefore"), "EqualUserId": _equal_user, "Null": _null(wanted=True),
+    "NotNull": _null(wanted=False),
 }  # fmt: skip
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Kind = Literal[
-    "text", "memo", "money", "decimal", "double", "int", "bigint", "bool", "choice", "state", "status", "date", "datetime",
-    "localdate", "guid", "lookup", "managed",
+    "text", "memo", "money", "decimal", "double", "int", "bigint", "bool", "choice", "state", "status", "date",
+    "datetime", "localdate", "guid", "lookup", "managed",
 ]  # fmt: skip
 OnDelete = Literal["cascade", "restrict", "clear"]
 

@@ -18,7 +18,8 @@ Row = dict[str, Any]
 
 
 UNINDEXED = frozenset({
-    "createdby", "modifiedby", "createdonbehalfby", "modifiedonbehalfby", "owninguser", "owningbusinessunit", "organizationid"
+    "createdby", "modifiedby", "createdonbehalfby", "modifiedonbehalfby", "owninguser", "owningbusinessunit",
+    "organizationid",
 })  # fmt: skip
 """Lookups that every row of the environment has alike: an index would cost memory and find everything."""
 

@@ -27,10 +27,12 @@ MONEY_SCALE = Decimal("0.0001")
 DECIMAL_SCALE = Decimal("0.0000000001")
 EARLIEST_YEAR = 1753
 DEFAULT_PRECISION = 2
+NOON = 12
 _GUID = re.compile(r"\{?([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})\}?")
 _INT_RANGE = (Decimal(-2_147_483_648), Decimal(2_147_483_647))
 _EDM = {
-    "text": "Edm.String", "memo": "Edm.String", "money": "Edm.Decimal", "decimal": "Edm.Decimal", "double": "Edm.Double",
+    "text": "Edm.String", "memo": "Edm.String", "money": "Edm.Decimal", "decimal": "Edm.Decimal",
+    "double": "Edm.Double",
     "int": "Edm.Int32", "bigint": "Edm.Int64", "choice": "Edm.Int32", "state": "Edm.Int32", "status": "Edm.Int32",
     "bool": "Edm.Boolean", "date": "Edm.Date", "datetime": "Edm.DateTimeOffset", "localdate": "Edm.DateTimeOffset",
     "guid": "Edm.Guid", "lookup": "Edm.Guid", "managed": "Microsoft.Dynamics.CRM.BooleanManagedProperty",
@@ -81,14 +83,14 @@ def _read_text(table: Table, column: Column, value: Any) -> str | None:
     if not isinstance(value, str):
         raise errors.bad_payload(
             table.set_name,
-            f"An error occurred while validating input parameters: Cannot read the value '{value}' of property '{column.name}' "
-            "as a quoted JSON string value.",
+            f"An error occurred while validating input parameters: Cannot read the value '{value}' of property "
+            f"'{column.name}' as a quoted JSON string value.",
         )
     if len(value) > column.length:
         raise errors.validation(
             "0x80044331",
-            f"The length of the '{column.name}' attribute of the '{table.name}' entity exceeded the maximum allowed length "
-            f"of '{column.length}'.",
+            f"The length of the '{column.name}' attribute of the '{table.name}' entity exceeded the maximum allowed "
+            f"length of '{column.length}'.",
         )
     return value or None
 
@@ -108,7 +110,8 @@ def _range(column: Column) -> tuple[Decimal | None, Decimal | None]:
 
 
 def _outside(table: Table, column: Column, number: Decimal | int, low: Decimal, high: Decimal) -> str:
-    return f"The value {number} of '{column.name}' on record of type '{table.name}' is outside the valid range {low} to {high}."
+    where = f"'{column.name}' on record of type '{table.name}'"
+    return f"The value {number} of {where} is outside the valid range {low} to {high}."
 
 
 def _read_double(table: Table, column: Column, value: Any) -> Decimal | None:
@@ -131,8 +134,10 @@ def _read_choice(table: Table, column: Column, value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     if column.options and value not in column.options:
-        text = f"The value '{value}' of '{column.name}' on record of type '{table.name}' is outside the valid range. Accepted Values: "
-        raise errors.validation("0x8004431a", text + ",".join(str(option) for option in sorted(column.options)))
+        accepted = ",".join(str(option) for option in sorted(column.options))
+        where = f"'{column.name}' on record of type '{table.name}'"
+        text = f"The value '{value}' of {where} is outside the valid range. Accepted Values: {accepted}"
+        raise errors.validation("0x8004431a", text)
     return value
 
 
@@ -190,7 +195,8 @@ def _read_guid(table: Table, column: Column, value: Any) -> str | None:
 _READERS: Mapping[str, Callable[[Table, Column, Any], Any]] = {
     "money": _read_decimal, "decimal": _read_decimal, "double": _read_double, "int": _read_int, "bigint": _read_int,
     "choice": _read_choice, "state": _read_choice, "status": _read_choice, "bool": _read_bool, "managed": _read_managed,
-    "date": _read_date, "datetime": _read_datetime, "localdate": _read_datetime, "guid": _read_guid, "lookup": _read_guid,
+    "date": _read_date, "datetime": _read_datetime, "localdate": _read_datetime, "guid": _read_guid,
+    "lookup": _read_guid,
 }  # fmt: skip
 
 
@@ -219,7 +225,8 @@ def _formatted_other(column: Column, value: Any) -> str:
     if column.kind in {"date", "localdate"}:
         return f"{value.month}/{value.day}/{value.year}"
     if column.kind == "datetime":
-        return f"{value.month}/{value.day}/{value.year} {value.hour % 12 or 12}:{value.minute:02} {'PM' if value.hour > 11 else 'AM'}"  # noqa: PLR2004 - noon
+        half = "PM" if value.hour >= NOON else "AM"
+        return f"{value.month}/{value.day}/{value.year} {value.hour % NOON or NOON}:{value.minute:02} {half}"
     if column.kind in {"decimal", "double"}:
         return f"{value:,.2f}"
     return f"{value:,}"

@@ -1,4 +1,4 @@
-"""Unbound actions and functions: winning and losing, generating orders and invoices, and who-am-I. Source: reference 15."""
+"""Unbound actions and functions: win, lose, generate orders and invoices, who am I. Source: reference section 15."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 DEFAULT_STATUS = -1
 _HEADER_COPIES = (
-    "name", "description", "emailaddress", "discountamount", "discountpercentage", "freightamount", "customerid", "pricelevelid",
-    "transactioncurrencyid", "ownerid", "paymenttermscode", "shippingmethodcode",
+    "name", "description", "emailaddress", "discountamount", "discountpercentage", "freightamount", "customerid",
+    "pricelevelid", "transactioncurrencyid", "ownerid", "paymenttermscode", "shippingmethodcode",
 )  # fmt: skip
 _LINE_COPIES = (
-    "productid", "uomid", "productdescription", "description", "quantity", "priceperunit", "ispriceoverridden", "isproductoverridden",
-    "manualdiscountamount", "tax", "lineitemnumber", "sequencenumber", "producttypecode",
+    "productid", "uomid", "productdescription", "description", "quantity", "priceperunit", "ispriceoverridden",
+    "isproductoverridden", "manualdiscountamount", "tax", "lineitemnumber", "sequencenumber", "producttypecode",
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class Totals:
     total: Decimal
 
 
-def price_line(  # noqa: PLR0913 - the formula has this many terms
+def price_line(
     unit_price: Decimal,
     quantity: Decimal,
     *,

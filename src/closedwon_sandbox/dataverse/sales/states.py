@@ -63,7 +63,8 @@ def next_state(table: Table, row: Row, sent: Mapping[str, Any]) -> dict[str, int
             else table.default_status(state)
         )
     if table.columns["statuscode"].states.get(status) != state:
-        text = f"{status} is not a valid status code for state code {table.name}State.{state} on {table.name} with Id {row[table.key]}."
+        where = f"{table.name}State.{state} on {table.name} with Id {row[table.key]}"
+        text = f"{status} is not a valid status code for state code {where}."
         raise errors.DataverseError(400, "0x80048408", text)
     if "statecode" in sent:
         _check_move(table, row, state)
@@ -74,8 +75,8 @@ def _check_move(table: Table, row: Row, state: int) -> None:
     if table.name == "opportunity" and state in _STATE_NAMES:
         label = table.columns["statecode"].options[state]
         text = (
-            f"This message can not be used to set the state of opportunity to {label}. In order to set state of opportunity to "
-            f"{label}, use the {_STATE_NAMES[state]} message instead."
+            f"This message can not be used to set the state of opportunity to {label}. In order to set state of "
+            f"opportunity to {label}, use the {_STATE_NAMES[state]} message instead."
         )
         raise errors.DataverseError(400, "0x80100005", text)
     if table.name == "invoice":

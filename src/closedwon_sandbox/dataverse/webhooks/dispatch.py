@@ -1,4 +1,4 @@
-"""Which registered steps an event concerns, and handing it to their endpoints: late, once more at most, failures kept."""
+"""Which registered steps an event concerns, and handing it to their endpoints: once more at most, failures kept."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _STATUS_CODE, _TIMEOUT_CODE, _HEADERS_CODE, _QUERY_CODE = -2147155455, -21471554
 _TEXTS = {
     _STATUS_CODE: "Webhook call failed because the http request didn't have a success code. HTTP status: {}.",
     _TIMEOUT_CODE: "Webhook call failed because the http request timed out at client side.",
-    _HEADERS_CODE: "Webhook call failed because of invalid http headers in authValue. Check if the authValue format is valid.",
-    _QUERY_CODE: "Webhook call failed because of invalid http query params in authValue. Check if the authValue format is valid.",
+    _HEADERS_CODE: "Webhook call failed because of invalid http headers in authValue. Check its format.",
+    _QUERY_CODE: "Webhook call failed because of invalid http query params in authValue. Check its format.",
 }
 
 
@@ -128,7 +128,7 @@ class Dispatcher:
             "x-ms-correlation-request-id": event.call.correlation_id,
         }
 
-    def _answered(self, event: Event, step: Row, body: dict[str, Any], attempt: int, status: int | None) -> None:  # noqa: PLR0913 - what the answer is about
+    def _answered(self, event: Event, step: Row, body: dict[str, Any], attempt: int, status: int | None) -> None:
         if status in _RETRIED and attempt == 1:
             self._env.clock.call_later(RETRY_DELAY_S, lambda: self._send(event, step, body, attempt=2))
             return

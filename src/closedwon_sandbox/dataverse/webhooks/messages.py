@@ -80,7 +80,7 @@ def _context(env: Environment, event: Event, stage: int) -> dict[str, Any]:
 
 
 def _shared(event: Event) -> list[dict[str, Any]]:
-    """The tag stands with what the client asked for itself; what followed from that has it in the parent's context."""
+    """Put the tag with what the client asked for itself; what followed from that has it in the parent's context."""
     variables: list[dict[str, Any]] = [
         {"key": "IsAutoTransact", "value": True},
         {"key": "AcceptLang", "value": "en-US"},
@@ -149,8 +149,13 @@ def _option(value: int) -> dict[str, Any]:
 
 def _reference(ref: Ref) -> dict[str, Any]:
     return {
-        "__type": f"EntityReference:{CONTRACTS}", "Id": ref.id, "KeyAttributes": [], "LogicalName": ref.table, "Name": None, "RowVersion": None,
-    }  # fmt: skip
+        "__type": f"EntityReference:{CONTRACTS}",
+        "Id": ref.id,
+        "KeyAttributes": [],
+        "LogicalName": ref.table,
+        "Name": None,
+        "RowVersion": None,
+    }
 
 
 def json_date(moment: datetime) -> str:
