@@ -81,7 +81,7 @@ INVOICES: Final = Family(
     category="INVOICE", number_taken=messages.INVOICE_NUMBER_TAKEN, due=True, table=lambda books: books.invoices,
 )  # fmt: skip
 CREDIT_NOTES: Final = Family(
-    element="CreditNote", title="Credit note", shape=CREDIT_NOTE, prefix="CN-", sales_type="ACCRECCREDIT",
+    element="CreditNote", title="Credit Note", shape=CREDIT_NOTE, prefix="CN-", sales_type="ACCRECCREDIT",
     purchase_type="ACCPAYCREDIT", category="CREDITNOTE", number_taken=messages.CREDIT_NOTE_NUMBER_TAKEN, due=False,
     table=lambda books: books.credit_notes,
 )  # fmt: skip
@@ -131,7 +131,7 @@ def create_or_update_document(write: Write, family: Family, element: Record) -> 
     if family.id_name in element:
         found = family.table(write.books).find(element[family.id_name])
         if found is None:
-            raise RefusedError(messages.DOCUMENT_UNKNOWN.format(family.element, family.id_name))
+            raise RefusedError(messages.DOCUMENT_UNKNOWN.format(family.title, family.id_name))
     elif element.get(family.number_name) and element.get("Type", family.sales_type) == family.sales_type:
         found = find_number(write.books, family, element[family.number_name])
     return update_document(write, family, found, element) if found else create_document(write, family, element)

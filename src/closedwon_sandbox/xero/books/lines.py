@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from closedwon_sandbox.xero.books.shapes import Record
 
 ZERO: Final = Decimal("0.00")
-_ONE: Final = Decimal(1)
 _HUNDRED: Final = Decimal(100)
 _CENT: Final = Decimal("0.01")
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_UP)
 _HIGHEST_LINE: Final = Decimal("9999999999.99")
 _QUANTITY_PLACES: Final = 4
 _TRACKING_PER_LINE: Final = 2
-DEFAULT_QUANTITY: Final = _ONE  # [inferred] a line with a unit amount alone counts once
+DEFAULT_QUANTITY: Final = Decimal("1.0000")  # [inferred] a line with a unit amount alone counts once
 _ACCOUNTS_NOT_FOR_LINES: Final = frozenset({"BANK"})  # [inferred] besides system accounts
 _SYSTEM_ACCOUNTS_FOR_LINES: Final = frozenset({"ROUNDING"})  # the cents line of section 8.2 goes there
 

@@ -120,7 +120,7 @@ def _document(books: Books, family: Family, name: Record) -> Record:
     else:
         document = find_number(books, family, name.get(family.number_name, ""))
     if document is None:
-        raise RefusedError(messages.DOCUMENT_UNKNOWN.format(family.element, family.id_name))
+        raise RefusedError(messages.DOCUMENT_UNKNOWN.format(family.title, family.id_name))
     return document
 
 
