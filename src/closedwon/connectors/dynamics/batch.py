@@ -63,7 +63,7 @@ def encode_batch(items: Sequence[Item], boundary: str) -> tuple[str, bytes]:
         if len(item) == 1:
             blocks.append(_block(boundary, item[0]))
             continue
-        inner = f"{boundary}_set_{number}"
+        inner = f"set_{number}_{boundary}"  # never begins like the outer one: readers may compare beginnings
         blocks.append(_lines(f"--{boundary}", f'Content-Type: multipart/mixed; boundary="{inner}"', ""))
         for part in item:
             content_id += 1

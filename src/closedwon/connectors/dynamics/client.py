@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from closedwon.kernel.http import Answer
 
 UNAUTHORIZED = 401
+UNKNOWN_ENVIRONMENT = "invalid_resource"  # the sign-in server's word for an address it has no environment at
 MAX_PAGES = 10_000  # a link that leads back to itself must not keep us for ever
 ODATA_HEADERS = {"Accept": "application/json", "OData-Version": "4.0", "OData-MaxVersion": "4.0"}
 
@@ -45,7 +46,13 @@ class DataverseClient:
         )
 
         def fetch(_: Token | None) -> Token:
-            return endpoint.client_credentials(scope=f"{settings.origin}/.default")
+            try:
+                return endpoint.client_credentials(scope=f"{settings.origin}/.default")
+            except Unavailable as error:
+                if error.details.get("error") != UNKNOWN_ENVIRONMENT:
+                    raise
+                hint = "Check `url` of the connection and `auth.directory`: the one must belong to the other."
+                raise Misconfigured(error.text, hint=hint, details=error.details) from None
 
         self._tokens = TokenSource(equipment.tokens, equipment.clock, fetch)
 

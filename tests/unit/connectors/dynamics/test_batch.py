@@ -24,9 +24,9 @@ def test_requests_that_belong_together_become_a_change_set_with_content_ids() ->
     content_type, body = encode_batch([(Part("POST", "/a", {"n": 1}), Part("POST", "/b", {"bind": "$1"}))], "b")
     text = body.decode()
     assert content_type == 'multipart/mixed; boundary="b"'
-    assert 'Content-Type: multipart/mixed; boundary="b_set_1"' in text
+    assert 'Content-Type: multipart/mixed; boundary="set_1_b"' in text
     assert text.index("Content-ID: 1") < text.index("POST /a HTTP/1.1") < text.index("Content-ID: 2")
-    assert "--b_set_1--\r\n--b--" in text
+    assert "--set_1_b--\r\n--b--" in text
 
 
 def test_a_single_request_stands_alone() -> None:

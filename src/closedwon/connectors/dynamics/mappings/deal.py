@@ -148,7 +148,7 @@ def _line_order(row: LineRow) -> tuple[int, int, str]:
 
 
 def _line(row: LineRow) -> OpportunityLine:
-    quantity = row.quantity or ZERO
+    quantity = _short(row.quantity or ZERO)
     return OpportunityLine(
         id=row.opportunityproductid,
         description=_description(row),
@@ -170,7 +170,7 @@ def _discount(row: LineRow, quantity: Decimal) -> Decimal:
         taken = row.baseamount + (row.tax or ZERO) - row.extendedamount
         if taken != manual and taken == round_half_up(manual * quantity):
             manual = taken
-    return manual + (row.volumediscountamount or ZERO) * quantity
+    return _short(manual + (row.volumediscountamount or ZERO) * quantity)
 
 
 def _description(row: LineRow) -> str:
@@ -187,6 +187,12 @@ def _product(row: ProductRow) -> Product:
         name=row.name or "",
         category=(row.parentproductid.name or "") if row.parentproductid else "",
     )
+
+
+def _short(number: Decimal) -> Decimal:
+    """Return the same number without the ten decimals that the vendor fills up with zeros."""
+    text = format(number, "f")
+    return Decimal(text.rstrip("0").rstrip(".")) if "." in text else number
 
 
 def _line_of_text(text: str | None) -> str:
