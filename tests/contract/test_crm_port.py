@@ -533,4 +533,4 @@ def test_being_throttled_says_how_long_to_wait(bench: Bench, crm: Crm) -> None:
     with pytest.raises(Throttled) as caught:
         crm.identify()
     assert caught.value.retry_after_s == 7
-    assert crm.identify().user_id
+    assert bench.connect().identify().user_id

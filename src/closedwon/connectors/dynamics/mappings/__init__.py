@@ -1,4 +1,4 @@
-"""Between Dataverse rows and our documents, both ways. Pure.
+"""Between Dataverse's rows and our documents, both ways. Pure: no network, no clock.
 
-Reading order: rows (what we ask for), deal (row to opportunity), writeback (invoice facts to writes on a CRM record).
+Reading order: rows, deal, writeback.
 """
