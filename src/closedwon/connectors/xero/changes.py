@@ -15,7 +15,7 @@ from closedwon.connectors.xero.mappings.documents import STATUSES, parse_change
 from closedwon.connectors.xero.mappings.payloads import SALES_INVOICE
 from closedwon.connectors.xero.mappings.wire import InvoiceRow, parse_moment, parse_rows
 from closedwon.kernel.clock import parse_instant, render_instant
-from closedwon.kernel.errors import Misconfigured
+from closedwon.kernel.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ def fetch_all(
     while True:
         asked = {"page": str(page), "pageSize": str(size), "order": BY_CHANGE, **params}
         answer = client.get(path, asked, modified_since=since)
-        rows = [row for row in answer.document.get(path) or () if isinstance(row, dict)]
+        rows = _rows(answer.document, path)
         keys = [(row.get(identifier), row.get("UpdatedDateUTC")) for row in rows]
         fresh = [row for row, key in zip(rows, keys, strict=True) if key not in seen]
         if fresh:
@@ -72,6 +72,14 @@ def fetch_invoice_changes(client: XeroClient, watermark: str) -> Changes:
             latest[row.id] = row
             reached = max(reached, parse_moment(row.updated) or reached)
     return Changes(tuple(parse_change(row) for row in latest.values()), render_instant(reached))
+
+
+def _rows(document: dict[str, Any], path: str) -> list[dict[str, Any]]:
+    """Return the list in an answer. One that is missing must not pass for empty: "not found" would create it again."""
+    rows = document.get(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Unavailable(f"Xero answered without a list of {path}.", hint="Try again; if it stays, report it.")
+    return rows
 
 
 def _onwards(rows: list[dict[str, Any]], since: datetime | None, page: int) -> tuple[datetime | None, int, bool]:

@@ -252,4 +252,11 @@ def _build(settings: msgspec.Struct, equipment: Equipment) -> Books:
     return XeroBooks(cast("XeroSettings", settings), equipment)
 
 
-XERO = ConnectorType(name="xero", side="books", settings=XeroSettings, build=_build, webhooks=XeroWebhooks())
+XERO = ConnectorType(
+    name="xero",
+    side="books",
+    settings=XeroSettings,
+    build=_build,
+    webhooks=XeroWebhooks(),
+    limits=XeroSettings.call_limits,
+)
