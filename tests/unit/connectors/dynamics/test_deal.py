@@ -172,6 +172,15 @@ def test_discounts_count_for_the_whole_line() -> None:
     assert line(manualdiscountamount=None).discount == 0
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [("7.5000000000", "7.5"), ("10.0000000000", "10"), ("100", "100"), ("0.0000000001", "1E-10"), ("0E-10", "0")],
+)
+def test_quantities_lose_the_zeros_that_fill_them_up(sent: str, shown: str) -> None:
+    """The vendor sends ten decimals; the number is the same without its last zeros."""
+    assert str(line(quantity=Decimal(sent)).quantity) == shown
+
+
 def test_an_organisation_may_discount_per_unit() -> None:
     """Where the line's own sums show that the manual discount was taken for each unit, it is."""
     assert line(quantity=3, baseamount=600, manualdiscountamount=10, tax=0, extendedamount=570).discount == 30

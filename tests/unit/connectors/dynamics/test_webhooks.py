@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from closedwon.connectors.dynamics.webhooks import DynamicsWebhooks
 
@@ -163,6 +165,23 @@ def test_anything_else_is_a_value_error(body: bytes) -> None:
     """Whatever arrives, nothing but ValueError leaves the parser."""
     with pytest.raises(ValueError, match=r"."):
         HOOKS.parse(body)
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["key", "value", "Id"]), inner),
+    max_leaves=8,
+)
+
+
+@given(name=st.sampled_from(sorted(context())), value=JSON)
+def test_any_member_may_hold_anything(name: str, value: Any) -> None:
+    """A body with one odd member is a hint, none, or a ValueError, and nothing else."""
+    try:
+        hints = parse(**{name: value})
+    except ValueError:
+        return
+    assert all(hint.record_id == DEAL for hint in hints)
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", [], {}, {"Attributes": None}, {"Attributes": [5, {"key": "a"}]}])
