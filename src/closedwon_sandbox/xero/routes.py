@@ -167,6 +167,7 @@ def _delete_allocation(call: Call) -> Answer:
     return Answer(
         bare={
             "AllocationId": removed["AllocationID"],
+            "Amount": removed["Amount"],  # not in the vendor's example, but its own client insists on it
             "Date": rendering.ms_date(removed["Date"]),
             "Invoice": [{"InvoiceID": removed["Invoice"]["InvoiceID"]}],
             "IsDeleted": True,
