@@ -38,7 +38,7 @@ def parse(env: Environment, table: Table, body: Mapping[str, Any], row: Row | No
     precision = _precision(env, table, body, row)
     for name, value in body.items():
         if name.endswith(BIND):
-            _bind(env, table, draft, name.removesuffix(BIND), value)
+            _bind(env, table, draft, name.removesuffix(BIND), value, row or {})
         elif "@" in name:
             continue
         elif name in table.columns and table.columns[name].kind != "lookup":
@@ -59,14 +59,18 @@ def _precision(env: Environment, table: Table, body: Mapping[str, Any], row: Row
     return env.precision_of(row)
 
 
-def _bind(env: Environment, table: Table, draft: Draft, name: str, value: Any) -> None:
+def _bind(  # noqa: PLR0913 - a bind and where it stands
+    env: Environment, table: Table, draft: Draft, name: str, value: Any, row: Row
+) -> None:
     navigation = table.navigations.get(name)
     if navigation is None:
         raise errors.undeclared_property(table.set_name, name)
     if table.columns[navigation.column].readonly:
         return
     if value is None:
-        draft.values.setdefault(navigation.column, None)
+        held = row.get(navigation.column)
+        if held is None or navigation.target in {None, held.table}:
+            draft.values.setdefault(navigation.column, None)
         return
     if not isinstance(value, str):
         raise errors.bad_payload(table.set_name, f"The value of '{name}{BIND}' must be the address of one record.")

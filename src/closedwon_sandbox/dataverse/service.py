@@ -298,9 +298,10 @@ class Resource:
         )
 
     def _related_one(self, row: Row, name: str, rest: list[Segment]) -> Reply:
-        ref = row.get(self.table.navigations[name].column)
+        navigation = self.table.navigations[name]
+        ref = row.get(navigation.column)
         found = self.env.store.follow(ref)
-        if found is None or ref is None or rest:
+        if found is None or ref is None or rest or navigation.target not in {None, ref.table}:
             return Reply(_EMPTY, headers={"OData-Version": "4.0"})
         inner = Resource(self.env, self.request, self.call, self.env.schema.get(ref.table), self.segments)
         return inner._shown(found, _OK, inner._options())

@@ -108,7 +108,8 @@ class ServiceProtection:
         )
         spent = (
             f"Combined execution time of incoming requests exceeded limit of {self._settings.execution_ms:,} "
-            f"milliseconds over time window of {window} seconds. Decrease number of concurrent requests or reduce the duration of "
+            f"milliseconds over time window of {window} seconds. "
+            "Decrease number of concurrent requests or reduce the duration of "
             "requests and try again later."
         )
         concurrent = f"Number of concurrent requests exceeded the limit of {self._settings.concurrent}."

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from closedwon_sandbox.dataverse import errors
 from closedwon_sandbox.dataverse.rows import values
+from closedwon_sandbox.dataverse.rows.store import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +110,13 @@ def _by_alternate_key(store: Store, table: Table, key: Mapping[str, str]) -> Add
         raise bad_key(table)
     found = {column.name: _literal(column, key[column.wire], table) for column in columns if column is not None}
     indexed = tuple(found[name] for name in alternate.columns)
+    found |= {column.name: _pointed(store, column, found[column.name]) for column in columns if column and column.targets}
     return Address(table, store.find_by_key(table.name, alternate, indexed), alternate, found)
+
+
+def _pointed(store: Store, column: Column, row_id: str) -> Ref:
+    target = next((table for table in column.targets if store.find(table, row_id) is not None), column.targets[0])
+    return Ref(target, row_id)
 
 
 def _literal(column: Column, text: str, table: Table) -> Any:

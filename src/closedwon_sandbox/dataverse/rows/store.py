@@ -218,4 +218,5 @@ def key_values(key: AlternateKey, row: Row) -> tuple[Any, ...] | None:
 
 def normal_key(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Fold what SQL's collation takes as equal."""
-    return tuple(value.casefold() if isinstance(value, str) else value for value in values)
+    ids = (value.id if isinstance(value, Ref) else value for value in values)
+    return tuple(value.casefold() if isinstance(value, str) else value for value in ids)

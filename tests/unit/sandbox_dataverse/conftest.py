@@ -1,0 +1,20 @@
+"""A Dataverse simulator of its own for each test."""
+
+from __future__ import annotations
+
+import pytest
+from dataverse_in_memory import Crm
+
+from closedwon_sandbox.world import World, generate
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """Give the small world of seed 1."""
+    return generate(1, "small")
+
+
+@pytest.fixture
+def crm(world: World) -> Crm:
+    """Give a fresh simulator."""
+    return Crm(world)
