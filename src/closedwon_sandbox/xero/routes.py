@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from closedwon_sandbox.xero.books import messages, reference, rendering, settlement, shapes
+from closedwon_sandbox.xero.books import documents, messages, reference, rendering, settlement, shapes
 from closedwon_sandbox.xero.books.errors import MissingError, RefusedError, UnsupportedError
 from closedwon_sandbox.xero.operations import (
     ACCOUNT_RESOURCE,
@@ -182,8 +182,7 @@ def _email(call: Call) -> Answer:
         raise ValidationFailedError(
             [INVOICE_RESOURCE.echo({"InvoiceID": invoice["InvoiceID"]}, RefusedError(messages.EMAIL_REFUSED))],
         )
-    invoice["SentToContact"] = True
-    call.books.note(invoice["InvoiceID"], "Invoice sent", "This invoice has been sent.")
+    documents.mark_sent(call.books, invoice)
     return Answer(status=204)
 
 

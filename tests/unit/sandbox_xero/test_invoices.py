@@ -193,6 +193,18 @@ def test_a_part_paid_invoice_can_only_be_edited_at_the_edges(desk: Desk) -> None
         assert desk.complaints("POST", path, change) == [refused]
 
 
+def test_a_due_date_of_a_part_paid_invoice_changes_unnoticed(desk: Desk) -> None:
+    """Such a change leaves the stamp alone, so "modified since" does not show it; others do."""
+    made = desk.invoice()
+    desk.pay(made, "15.00")
+    path = f"Invoices/{made['InvoiceID']}"
+    before = desk.ask("GET", path)["Invoices"][0]
+    after = desk.ask("POST", path, {"DueDate": "2026-12-01"})["Invoices"][0]
+    assert after["DueDateString"] == "2026-12-01T00:00:00"
+    assert after["UpdatedDateUTC"] == before["UpdatedDateUTC"]
+    assert desk.ask("POST", path, {"Reference": "x"})["Invoices"][0]["UpdatedDateUTC"] > before["UpdatedDateUTC"]
+
+
 def test_a_zero_invoice_is_paid_at_once(desk: Desk) -> None:
     """Nothing is due, so nothing is waited for."""
     assert desk.invoice(line(UnitAmount=0))["Status"] == "PAID"

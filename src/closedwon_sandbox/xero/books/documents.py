@@ -40,6 +40,7 @@ _RATE_PLACES: Final = 6
 _OPEN_WHEN_SETTLED: Final = frozenset(
     {"Reference", "DueDate", "BrandingThemeID", "Contact", "Url", "PlannedPaymentDate", "SentToContact", "LineItems"},
 )
+_SILENT_WHEN_SETTLED: Final = frozenset({"DueDate", "SentToContact"})
 _LINE_OPEN_WHEN_SETTLED: Final = frozenset({"Description", "AccountCode", "AccountID", "Tracking"})
 _HEADER_TEXTS: Final = ("Reference", "Url", "BrandingThemeID", "ExpectedPaymentDate", "PlannedPaymentDate")
 ZERO_TOTAL_IS_PAID: Final = True  # [memory] an authorised document of nothing is paid at once
@@ -168,6 +169,15 @@ def refresh_balance(document: Record) -> Decimal:
     else:
         document |= {"AmountPaid": paid, "AmountCredited": allocated, "AmountDue": open_amount}
     return open_amount
+
+
+def mark_sent(books: Books, invoice: Record) -> None:
+    """Note that an invoice went to its customer."""
+    invoice["SentToContact"] = True
+    books.note(invoice["InvoiceID"], "Invoice sent", "This invoice has been sent.")
+    if not is_settled(invoice):
+        books.save(books.invoices, invoice)
+        announce(books, INVOICES, "UPDATE", invoice)
 
 
 def announce(books: Books, family: Family, kind: str, document: Record) -> None:
@@ -364,11 +374,19 @@ class _Edit:
         if wanted:
             self._draft[name] = wanted
 
+    def _is_silent(self) -> bool:
+        """Say whether the change leaves the stamp alone: the vendor does so at the edges of a part-paid document."""
+        touched = self._element.keys() - {self._family.id_name, self._family.number_name}
+        return is_settled(self._document) and bool(touched) and touched <= _SILENT_WHEN_SETTLED
+
     def _store(self, kind: str) -> Record:
         document = self._document
         document.clear()
         document.update(self._draft)
         document["Contact"]["IsCustomer" if self._sells else "IsSupplier"] = True
+        if self._is_silent():
+            self._family.table(self._books).save(document)
+            return document
         self._books.save(self._family.table(self._books), document)
         number = document.get(self._family.number_name, "")
         verb = "created" if kind == "CREATE" else "edited"
