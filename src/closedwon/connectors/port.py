@@ -2,9 +2,9 @@
 
 Batch calls take many records because API calls are the scarce thing; a connector makes as few calls as its vendor
 allows and splits longer lists itself, except for creates: those are one call each, at most `create_limit` elements,
-because the ledger keeps one idempotency key per call. Every method raises only `ClosedwonError`s. Writes return one `Written`
-per element in the order given: what was refused for one element is in it, not raised; what failed for the whole call is
-raised, as `OutcomeUnknown` when it may have happened.
+because the ledger keeps one idempotency key per call. Every method raises only `ClosedwonError`s. Writes return one
+`Written` per element in the order given: what was refused for one element is in it, not raised; what failed for the
+whole call is raised, as `OutcomeUnknown` when it may have happened.
 """
 
 from __future__ import annotations
@@ -163,9 +163,13 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crm(Protocol):
-    """A CRM: where deals are won and where people want to see whether they were paid."""
+    """A CRM: where deals are won and where people want to see whether they were paid.
+
+    `document_kind` is the kind of CRM record that shows the invoice there, as configured.
+    """
 
     create_limit: int
+    document_kind: Literal["invoice", "order", "opportunity"]
 
     def identify(self) -> Identity:
         """Fetch who we are there; the cheapest call that proves address and credentials. One call."""

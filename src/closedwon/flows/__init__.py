@@ -1,1 +1,4 @@
-"""To be written."""
+"""Flows: the business processes. Read registry.py first: it names the flow of every event.
+
+Reading order: registry, opportunity_won, invoice_status, plan, invoicing, customers, steps, ingest.
+"""

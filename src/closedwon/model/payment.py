@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from closedwon.model.invoice import BooksInvoice, InvoiceStatus
+from closedwon.model.money import round_half_up
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +24,7 @@ def settlement(invoice: BooksInvoice) -> Settlement:
     """Read the settlement off an invoice; credits count as paid, because the customer owes that much less."""
     return Settlement(
         status=invoice.status,
-        amount_paid=invoice.amount_paid + invoice.amount_credited,
-        amount_due=invoice.amount_due,
+        amount_paid=round_half_up(invoice.amount_paid + invoice.amount_credited),
+        amount_due=round_half_up(invoice.amount_due),
         paid_on=invoice.paid_on,
     )
