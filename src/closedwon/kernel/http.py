@@ -148,6 +148,10 @@ class HttpClient:
             timeout_s=self._timeout_s if timeout_s is None else timeout_s,
             writes=method.upper() not in SAFE_METHODS if writes is None else writes,
         )
+        if self._client.is_closed:
+            raise Unavailable(
+                "This process is about to end.", hint="The work goes on in the next one. Nothing was sent."
+            )
         started = _CLOCK.monotonic()
         try:
             answer = self._exchange(call, started)

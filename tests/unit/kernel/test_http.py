@@ -300,3 +300,19 @@ def test_threads_share_one_client() -> None:
     for thread in threads:
         thread.join(10)
     assert answers == {body: body for body in bodies}
+
+
+def test_a_connection_the_server_closed_is_not_used_again(http: HttpClient) -> None:
+    """A server that hangs up between two calls costs a new connection, not a lost write."""
+    with server(GOOD, GOOD) as (url, received):
+        assert http.send("PUT", url, body=b"1").status == 200
+        assert http.send("PUT", url, body=b"2").status == 200
+    assert len(received) == 2
+
+
+def test_after_closing_nothing_is_sent() -> None:
+    """A thread that still works while the process ends hears that nothing was sent."""
+    http = HttpClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(200)))
+    http.close()
+    with pytest.raises(Unavailable, match="about to end"):
+        http.send("PUT", "http://x.test/")

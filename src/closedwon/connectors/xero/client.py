@@ -118,27 +118,27 @@ class XeroClient:
         url = (
             self._api_url + quote(path) + ("?" + urlencode(params, safe=SAFE_CHARS, quote_via=quote) if params else "")
         )
-        token = self._tokens.bearer()
-        answer = self._send(method, url, headers, body, token)
+        answer, token = self._send(method, url, headers, body)
         if token_is_stale(answer):  # refused before anything was done, so it may be sent again
             self._tokens.reject(token)
-            answer = self._send(method, url, headers, body, self._tokens.bearer())
+            answer, _ = self._send(method, url, headers, body)
         error = error_of(answer, writes=body is not None)
         if error is not None:
             raise error
         return answer
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, token: str) -> Answer:
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[Answer, str]:
+        """Send once the budget allows, with a token taken then: it could end while one waits."""
         self._budget.acquire()
         status, answer_headers = 0, dict[str, str]()
         try:
-            answer = self._http.send(
-                method, url, headers={**HEADERS, **headers, "authorization": f"Bearer {token}"}, body=body
-            )
+            token = self._tokens.bearer()
+            dressed = {**HEADERS, **headers, "authorization": f"Bearer {token}"}
+            answer = self._http.send(method, url, headers=dressed, body=body)
             status, answer_headers = answer.status, dict(answer.headers)
         finally:
             self._budget.learn(status, answer_headers)
-        return answer
+        return answer, token
 
     def _page(self, answer: Answer) -> Page:
         document = answer.json()

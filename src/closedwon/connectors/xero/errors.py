@@ -14,6 +14,7 @@ from closedwon.kernel.errors import (
     OutcomeUnknown,
     PermissionMissing,
     Rejected,
+    Retryable,
     Throttled,
     Unavailable,
 )
@@ -171,11 +172,13 @@ def _throttled(answer: Answer) -> Throttled:
 
 
 def _failed(error_class: type[ClosedwonError], answer: Answer, hint: str) -> ClosedwonError:
+    wait = {"retry_after_s": retry_after_s(answer.headers)} if issubclass(error_class, Retryable) else {}
     return error_class(
         f"Xero answered HTTP {answer.status}.",
         hint=hint,
         details={"status": answer.status, "body": answer.quote()},
         request_ids=answer.request_ids,
+        **wait,
     )
 
 

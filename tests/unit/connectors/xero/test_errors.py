@@ -253,3 +253,10 @@ def test_warnings_do_not_refuse() -> None:
     """An element with a warning was taken."""
     element = {"StatusAttributeString": "WARNING", "Warnings": [{"Message": "Hm."}], "ValidationErrors": []}
     assert element_error(element, "invoice", ()) is None
+
+
+def test_an_outage_may_say_how_long() -> None:
+    """Retry-After of a 503 is passed on for reads."""
+    error = error_of(answer(503, OFFLINE, retry_after="120"), writes=False)
+    assert isinstance(error, Unavailable)
+    assert error.retry_after_s == 120
