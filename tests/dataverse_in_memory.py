@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -12,10 +12,11 @@ from closedwon_sandbox.clock import Clock
 from closedwon_sandbox.dataverse import DataverseSimulator
 from closedwon_sandbox.exchange import Delivery, Reply, Request
 from closedwon_sandbox.settings import dataverse_settings
-from closedwon_sandbox.world import World, generate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from closedwon_sandbox.world import World
 
 BASE = "http://127.0.0.1:8000"
 ROOT = f"{BASE}/api/data/v9.2"
@@ -95,6 +96,18 @@ class Crm:
         known = {"authorization": f"Bearer {self.token}", "content-type": "application/json", **named}
         return Request(method, f"/api/data/v9.2/{path}", quote(query, safe="=&$%+@"), known, content, BASE)
 
+    def raw(self, method: str, path: str, query: str = "", **headers: str) -> Answer:
+        """Send a request whose query is already encoded, as that of a link."""
+        path, _, rest = path.partition("?")
+        request = replace(self.request(method, path, **headers), query=query or rest)
+        return answer(self.simulator.handle(request))
+
+    def ask_raw(self, link: str, prefer: str = "") -> Any:
+        """Follow a link and return the document."""
+        found = self.raw("GET", link, **({"prefer": prefer} if prefer else {}))
+        assert found.status == 200, found.body
+        return found.document
+
     def get(self, path: str, **headers: str) -> Answer:
         """GET."""
         return self.ask("GET", path, **headers)
@@ -153,7 +166,7 @@ class Crm:
         """Return the id of the only unit."""
         return str(self.get("uoms?$select=name").value[0]["uomid"])
 
-    def deal(self, lines: list[Mapping[str, Any]], code: str = "NZD", **columns: Any) -> str:
+    def deal(self, lines: Sequence[Mapping[str, Any]], code: str = "NZD", **columns: Any) -> str:
         """Create an opportunity of the first company with some lines, and return its id."""
         body = {
             "name": "A deal",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from dataverse_in_memory import Crm
 
 from closedwon_sandbox.world import World, generate
+from dataverse_in_memory import Crm
 
 
 @pytest.fixture(scope="session")

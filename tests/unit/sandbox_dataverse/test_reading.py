@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from dataverse_in_memory import ROOT, Crm, write_in
 
 

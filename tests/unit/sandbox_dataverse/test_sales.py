@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from dataverse_in_memory import Crm, write_in
 from hypothesis import given
 from hypothesis import strategies as st
 
 from closedwon_sandbox.dataverse.rows.values import money
 from closedwon_sandbox.dataverse.sales.pricing import price_line, total
+from dataverse_in_memory import Crm, write_in
 
 CENTS = st.decimals(min_value=0, max_value=10_000, places=2)
 
@@ -53,7 +53,10 @@ def test_adding_changing_and_deleting_lines_moves_the_totals(crm: Crm) -> None:
     """The header is worked out again in the same request."""
     deal = crm.deal([write_in(10)])
     line = crm.create("opportunityproducts", {**write_in(5, 2), "opportunityid@odata.bind": f"/opportunities({deal})"})
-    total_of = lambda: crm.get(f"opportunities({deal})?$select=totalamount").document["totalamount"]  # noqa: E731 - short
+
+    def total_of() -> Any:
+        return crm.get(f"opportunities({deal})?$select=totalamount").document["totalamount"]
+
     assert total_of() == 20
     crm.patch(f"opportunityproducts({line})", {"quantity": 3})
     assert total_of() == 25
@@ -118,10 +121,12 @@ def test_mixed_lines_are_refused(crm: Crm, extra: dict[str, Any], code: str) -> 
 def test_only_active_products_can_be_sold(crm: Crm) -> None:
     """A new product is a draft until it is published."""
     body = {
-        "name": "New", "productnumber": "NEW-1", "quantitydecimal": 2,
+        "name": "New",
+        "productnumber": "NEW-1",
+        "quantitydecimal": 2,
         "defaultuomid@odata.bind": f"/uoms({crm.unit()})",
         "defaultuomscheduleid@odata.bind": f"/uomschedules({crm.get('uomschedules').value[0]['uomscheduleid']})",
-    }  # fmt: skip
+    }
     product = crm.create("products", body)
     assert crm.get(f"products({product})").document["statecode"] == 2
     line = {**catalogue_line(crm), "productid@odata.bind": f"/products({product})"}
@@ -181,9 +186,12 @@ def test_winning_closes_the_opportunity(crm: Crm) -> None:
     """State, actual value and date are set, and a completed close activity is there."""
     deal = crm.deal([write_in(10)])
     close = {
-        "@odata.type": "Microsoft.Dynamics.CRM.opportunityclose", "subject": "Won", "actualrevenue": 12.5, "actualend": "2026-11-01",
+        "@odata.type": "Microsoft.Dynamics.CRM.opportunityclose",
+        "subject": "Won",
+        "actualrevenue": 12.5,
+        "actualend": "2026-11-01",
         "opportunityid@odata.bind": f"/opportunities({deal})",
-    }  # fmt: skip
+    }
     assert crm.post("WinOpportunity", {"Status": -1, "OpportunityClose": close}).status == 204
     row = crm.get(f"opportunities({deal})?$expand=Opportunity_OpportunityClose").document
     assert (row["statecode"], row["statuscode"], row["actualvalue"], row["actualclosedate"]) == (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from dataverse_in_memory import ROOT, Crm, write_in
 
 NOBODY = "11111111-1111-1111-1111-111111111111"
