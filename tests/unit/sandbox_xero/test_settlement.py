@@ -99,6 +99,15 @@ def test_foreign_payments_have_a_bank_amount(desk: Desk) -> None:
     assert str(desk.pay(made, "100.00", BankAmount=160)["CurrencyRate"]) == "0.625000"
 
 
+def test_a_rate_of_nothing_is_refused(desk: Desk) -> None:
+    """Neither an invoice nor a payment can have a rate that rounds to zero or is negative."""
+    rate = ["The currency rate must be greater than zero."]
+    assert desk.complaints("PUT", "Invoices", invoice(CurrencyCode="USD", CurrencyRate=1e-9)) == rate
+    made = desk.invoice(CurrencyCode="USD")
+    for sent in ({"CurrencyRate": 1e-9}, {"BankAmount": -5}):
+        assert desk.complaints("PUT", "Payments", payment(made["InvoiceID"], "1.00") | sent) == rate
+
+
 def test_payments_are_found_by_their_invoice(desk: Desk) -> None:
     """The filter on the invoice's id is the way to read an invoice's payments."""
     made = desk.invoice()

@@ -307,6 +307,8 @@ class _Edit:
         elif not rate or ("CurrencyRate" not in element and code != draft.get("CurrencyCode")):
             rate = self._books.exchange_rates.get(code, Decimal(1))
         draft["CurrencyCode"], draft["CurrencyRate"] = code, to_places(rate, _RATE_PLACES)
+        if draft["CurrencyRate"] <= 0:
+            self._problems.append(messages.RATE_POSITIVE)
 
     def _lines(self) -> None:
         stored = {line["LineItemID"]: line for line in self._document["LineItems"]}

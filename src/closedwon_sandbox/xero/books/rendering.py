@@ -166,6 +166,8 @@ def render_document(books: Books, family: Family, document: Record, form: Form, 
     if not shown["TotalDiscount"]:
         del shown["TotalDiscount"]
     shown |= {"IsDiscounted": "TotalDiscount" in shown, "HasErrors": False}
+    if family is CREDIT_NOTES:
+        del shown["IsDiscounted"]
     if form is not Form.SUMMARY:
         shown["HasAttachments"] = document["HasAttachments"]
     whole = form is Form.FULL

@@ -155,6 +155,8 @@ def _date_problems(books: Books, element: Record) -> list[str]:
 def _payment(books: Books, element: Record, document: Record, account: Record) -> Record:
     amount = to_cents(element["Amount"])
     rate = _rate(books, element, document, amount)
+    if rate <= 0:
+        raise RefusedError(messages.RATE_POSITIVE)
     payment: Record = {
         "PaymentID": books.new_id(),
         "Date": element["Date"],
