@@ -144,6 +144,12 @@ class App:
         self.housekeeper.start(alone=self.database.is_sqlite)
         self._started = True
 
+    def start_if_alone(self) -> bool:
+        """Start working unless another process works on this store; say whether we do."""
+        if not self._started and self._lock.is_free():
+            self.start()
+        return self._started
+
     def close(self) -> None:
         """Stop working, let what runs come to its end, and close everything."""
         if self._started:

@@ -114,7 +114,7 @@ class Intake:
     def _commit(self, group: Sequence[tuple[Sequence[Event], Future[int]]]) -> None:
         try:
             self.accept([event for events, _ in group for event in events])
-        except Exception as error:  # noqa: BLE001 - the sender is told, and sends again
+        except Exception as error:  # the sender is told, and sends again
             log.exception("events could not be stored", events=len(group))
             for _, future in group:
                 future.set_exception(error)

@@ -341,6 +341,13 @@ class EngineStore:
                 counts.setdefault(name, {})[state] = number
         return counts
 
+    def find_run(self, tenant: str, run_id: str) -> dict[str, Any] | None:
+        """Return a run as a plain row."""
+        query = sa.select(run).where(run.c.tenant == tenant, run.c.id == run_id)
+        with self._database.read() as tx:
+            row = tx.execute(query).mappings().first()
+        return dict(row) if row is not None else None
+
     def list_runs(
         self, tenant: str, *, record_id: str | None = None, state: str | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:

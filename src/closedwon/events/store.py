@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from closedwon.events.event import Event
 
 
+CHUNK = 400  # values in one IN (…)
+
+
 class EventStore:
     """Keeps every event once."""
 
@@ -49,6 +52,16 @@ class EventStore:
         statement = insert(tx, event).on_conflict_do_nothing().returning(event.c.id)
         stored = tx.execute(statement, rows).scalars().all()
         return {ids[event_id]: event_id for event_id in stored}
+
+    def names(self, tenant: str, record_ids: Sequence[str]) -> dict[str, set[str]]:
+        """Return, by record, the names of every event we have of it."""
+        found: dict[str, set[str]] = {}
+        query = sa.select(event.c.record_id, event.c.name).where(event.c.tenant == tenant)
+        with self._database.read() as tx:
+            for start in range(0, len(record_ids), CHUNK):
+                for row in tx.execute(query.where(event.c.record_id.in_(record_ids[start : start + CHUNK]))):
+                    found.setdefault(row.record_id, set()).add(row.name)
+        return found
 
     def get_watermark(self, tenant: str, connection: str, feed: str) -> str:
         """Return our place in a change feed, "" before the first reading."""

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from closedwon.engine.flow import Integration
     from closedwon.engine.ledger import Operation
     from closedwon.engine.store import EngineStore
+    from closedwon.events.store import EventStore
     from closedwon.links.link import Link
     from closedwon.links.store import LinkStore
     from closedwon.model.invoice import BooksInvoice
 
+OWN_CREATION = "CREATE"  # the books' word for an invoice that came into being; for a linked one that was us
 FIRST_WAIT_S = 1.0  # until the flow that created the invoice has had the CRM show it
 
 
@@ -42,8 +44,9 @@ class InvoiceStatus:
     steps: Sequence[str] = ("links", "fetch", "write_back")
     settings: type[msgspec.Struct] = StatusSettings
 
-    def __init__(self, links: LinkStore, engine: EngineStore) -> None:
+    def __init__(self, links: LinkStore, events: EventStore, engine: EngineStore) -> None:
         self._links = links
+        self._events = events
         self._engine = engine
 
     def operations(self, integration: Integration) -> Mapping[str, Operation[Any, Any]]:
@@ -65,10 +68,13 @@ class InvoiceStatus:
         integration = batch.integration
         ids = [run.record_id for run in batch.runs]
         links = self._links.find_by_books(integration.tenant, integration.name, "invoice", ids)
+        heard = self._events.names(integration.tenant, ids)
         for run in list(batch.runs):
             link = links.get(run.record_id)
             if link is None:
                 batch.finish(run, Outcome.SKIPPED, NOT_LINKED)
+            elif link.snapshot is not None and heard.get(run.record_id) == {OWN_CREATION}:
+                batch.finish(run, Outcome.UNCHANGED, "the echo of our own creation")
             elif link.crm_document is None:
                 batch.fail(run, Unavailable("the CRM does not show this invoice yet", retry_after_s=FIRST_WAIT_S))
         return links

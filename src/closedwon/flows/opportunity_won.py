@@ -149,7 +149,7 @@ class OpportunityWon:
             if kind == "invoice" and own_document(plan.deal, kind) is None and plan.document is None:
                 writes.append({"system": "crm", "operation": "create invoice from the deal", "payload": {}})
             writes.append({"system": "crm", "operation": f"show the books' invoice on the {kind}", "payload": {}})
-        return {
+        described = {
             "deal": plan.deal.name,
             "customer": plan.deal.customer.name if plan.deal.customer else None,
             "contact": plan.contact_id or None,
@@ -162,6 +162,7 @@ class OpportunityWon:
             "stop": plan.stop.as_dict() if plan.stop else None,
             "writes": writes if plan.stop is None else [],
         }
+        return dict(msgspec.to_builtins(described, str_keys=True))
 
     def _stop_unplannable(self, batch: Batch, plans: Plans) -> None:
         for run in list(batch.runs):

@@ -29,5 +29,5 @@ SETTINGS: dict[str, type[msgspec.Struct]] = {
 
 def build_flows(links: LinkStore, events: EventStore, engine: EngineStore) -> dict[str, Flow]:
     """Build every flow there is, by name."""
-    flows: list[Flow] = [OpportunityWon(links, events, engine), InvoiceStatus(links, engine)]
+    flows: list[Flow] = [OpportunityWon(links, events, engine), InvoiceStatus(links, events, engine)]
     return {flow.name: flow for flow in flows}

@@ -75,6 +75,20 @@ class LinkStore:
         with self._database.read() as tx:
             return [_as_link(row) for row in tx.execute(query.order_by(link.c.crm_id))]
 
+    def count(self, tenant: str, integration: str, record_type: RecordType) -> int:
+        """Count the links of a kind."""
+        query = sa.select(sa.func.count()).select_from(link)
+        where = (link.c.tenant == tenant, link.c.integration == integration, link.c.record_type == record_type)
+        with self._database.read() as tx:
+            return int(tx.execute(query.where(*where)).scalar_one())
+
+    def list_naming(self, tenant: str, integration: str, record: str) -> list[dict[str, Any]]:
+        """List the links in which a record appears by id or number, as plain rows."""
+        named = sa.or_(link.c.crm_id == record, link.c.books_id == record, link.c.books_number == record)
+        query = sa.select(link).where(link.c.tenant == tenant, link.c.integration == integration, named)
+        with self._database.read() as tx:
+            return [dict(row) for row in tx.execute(query).mappings()]
+
     def save(self, tx: sa.Connection, tenant: str, integration: str, one: Link) -> None:
         """Save a link, or what has changed about it."""
         now = render_instant(self._clock.now())

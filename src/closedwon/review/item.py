@@ -21,8 +21,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """What stopped, why, what may be done. `number` is what people type; `subject` is run:ID, a connection or
-    integration:NAME. `record_id` and `record_name` say which record it is about, empty for connections.
+    """What stopped, why, and what may be done.
+
+    `number` is what people type; `subject` is run:ID, connection:NAME or integration:NAME; `record_id` and
+    `record_name` say which record it is about, empty for connections.
     """
 
     tenant: str

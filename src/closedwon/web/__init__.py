@@ -1,1 +1,4 @@
-"""To be written."""
+"""The HTTP door: webhooks in, health out.
+
+Reading order: webhooks, server.
+"""
