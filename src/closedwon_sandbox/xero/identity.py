@@ -1,6 +1,7 @@
 """Who calls: apps, their tokens, and the organisations connected to them.
 
-*Source*: reference section 2. Tokens are JWTs as the vendor's are, but they are looked up, not verified.
+*Source*: developer.xero.com "OAuth 2.0", "Custom connections" and the FAQ on granular scopes, read 2026-11-22.
+Tokens are JWTs as the vendor's are, but they are looked up, not verified.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How many calls an app may make: at once, in a minute, in a day, and in a minute over all organisations.
 
 Windows are fixed: each starts at a moment that belongs to the organisation (or the app), not at midnight.
-*Source*: reference section 3.1.
+*Source*: developer.xero.com "API limits" and recorded refusals, read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What each address does: reads a call's body, applies it to the books, and says what goes back.
 
-*Source*: reference sections 1.2, 4.2 and 9 for verbs and batches.
+*Source*: developer.xero.com "Requests and responses" and "HTTP response codes", read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The table of addresses: verb and path to operation, with the scopes that open it.
 
-An address that is not here is a 404; one that is here with other verbs is a 501. *Source*: reference sections 2.5, 8.
+An address that is not here is a 404; one that is here with other verbs is a 501.
+*Source*: Xero's OpenAPI description 16.1.0 and its FAQ on granular scopes, read 2026-11-22.
 """
 
 from __future__ import annotations

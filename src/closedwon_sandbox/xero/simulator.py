@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from closedwon_sandbox.xero.operations import Answer
     from closedwon_sandbox.xero.routes import Route
 
-REQUEST_LIMIT_BYTES: Final = 10 * 1024 * 1024  # reference 3.2; older pages say 3.5 MB
+REQUEST_LIMIT_BYTES: Final = 10 * 1024 * 1024  # older pages of the vendor say 3.5 MB
 _TOKEN: Final = "/connect/token"  # noqa: S105 - an address
 _REVOKE: Final = "/connect/revocation"
 _CONNECTIONS: Final = "/connections"

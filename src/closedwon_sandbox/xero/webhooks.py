@@ -1,6 +1,7 @@
 """Webhooks: one subscription of the app, its intent-to-receive test, deliveries in batches, retries and disabling.
 
-*Source*: reference section 7. There is no API for the subscription at the vendor; `configure` stands for the portal.
+*Source*: developer.xero.com "Webhooks" and Xero's OpenAPI description of them, read 2026-11-22.
+There is no API for the subscription at the vendor; `configure` stands for the portal.
 """
 
 from __future__ import annotations

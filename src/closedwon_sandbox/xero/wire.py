@@ -1,6 +1,6 @@
 """Bytes in and out: exact JSON numbers, the envelope, and the vendor's forms of error.
 
-*Source*: reference sections 1, 4.1 to 4.4.
+*Source*: developer.xero.com "HTTP response codes" and recorded answers, read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Contacts: who they are, when a name or number is taken, and which record a write means.
 
-*Source*: reference section 8.1.
+*Source*: developer.xero.com "Contacts", probes of a demo company, read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Invoices and credit notes: what may be created, which moves are legal, and what an edit may touch.
 
 A change is worked out on a copy and laid over the stored record only when nothing speaks against it.
-*Source*: reference sections 8.2 and 8.4.
+*Source*: developer.xero.com "Invoices" and "Credit notes", recorded answers, read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -15,7 +15,10 @@ from __future__ import annotations
 
 
 class ApiError(Exception):
-    """The whole call is refused. *Source*: reference sections 4.1 and 4.4; numbers 16 and 17 are from memory."""
+    """The whole call is refused.
+
+    *Source*: developer.xero.com "HTTP response codes"; numbers 16 and 17 are from memory.
+    """
 
     status = 400
     number = 10

@@ -1,6 +1,6 @@
 """Line items: which ones a document may have, and what Xero makes of their amounts and tax.
 
-*Source*: reference section 8.2 "Amounts" and "Line item update rule".
+*Source*: developer.xero.com "Rounding in Xero" and "Invoices", read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _QUANTITY_PLACES: Final = 4
 _TRACKING_PER_LINE: Final = 2
 DEFAULT_QUANTITY: Final = Decimal("1.0000")  # [inferred] a line with a unit amount alone counts once
 _ACCOUNTS_NOT_FOR_LINES: Final = frozenset({"BANK"})  # [inferred] besides system accounts
-_SYSTEM_ACCOUNTS_FOR_LINES: Final = frozenset({"ROUNDING"})  # the cents line of section 8.2 goes there
+_SYSTEM_ACCOUNTS_FOR_LINES: Final = frozenset({"ROUNDING"})  # a line that makes up for cents goes there
 
 _CLASS_FLAGS: Final = {
     "ASSET": "CanApplyToAssets",

@@ -1,6 +1,6 @@
 """The texts of refusals, as the API prints them.
 
-*Source*: reference section 4.5, except those under "not established":
+*Source*: recorded answers and the vendor's examples, read 2026-11-22, except those under "not established":
 there only the rule is known and the wording is ours.
 """
 

@@ -1,6 +1,6 @@
 """Reference data that callers may change: items, accounts, tracking categories and currencies.
 
-*Source*: reference sections 8.7, 8.8, 8.10 and 8.11.
+*Source*: Xero's OpenAPI description 16.1.0 and its pages on items, accounts and tracking, read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How records look on the wire: members in the vendor's names, forms of dates, and what each kind of answer leaves out.
 
-*Source*: reference sections 1.1, 5.1, 8.1 to 8.4 and the recorded answers named there.
+*Source*: Xero's OpenAPI description 16.1.0 and recorded answers, read 2026-11-22.
 """
 
 from __future__ import annotations

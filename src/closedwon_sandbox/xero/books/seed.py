@@ -1,6 +1,7 @@
 """What the organisation holds at the start: a New Zealand chart of accounts and tax table, and the world's customers.
 
-*Source*: reference sections 8.9, 8.12 and 8.13; account codes follow the default chart of a New Zealand organisation.
+*Source*: Xero's OpenAPI description 16.1.0 for tax flags and members, read 2026-11-22;
+account codes are those of a New Zealand organisation.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Payments and allocations: what settles a document, what takes that back, and what both do to its balance.
 
-*Source*: reference sections 8.3 and 8.4.
+*Source*: developer.xero.com "Payments" and "Credit notes", read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The members of every resource with their kinds: what a body is read by, and what `where` and `order` may name.
 
-*Source*: reference section 8. Members that only Xero sets are listed after a resource's writable ones.
+*Source*: Xero's OpenAPI description 16.1.0, read 2026-11-22.
+Members that only Xero sets are listed after a resource's writable ones.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lists: which records a GET means, in what order, and on which page.
 
-*Source*: reference sections 5.1 to 5.3.
+*Source*: developer.xero.com "Requests and responses", its OpenAPI description 16.1.0, read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ The language is what .NET's dynamic LINQ makes of C# expressions; there is no li
     sign  := "==" | "=" | "!=" | "<>" | "<" | "<=" | ">" | ">="
     operand := (literal | path) ("." method "(" operand? ")")*
 
-*Source*: reference section 5.3. Texts compare without regard to case, a guid never compares with a bare text.
+*Source*: developer.xero.com "Requests and responses", read 2026-11-22.
+Texts compare without regard to case, a guid never compares with a bare text.
 """
 
 from __future__ import annotations
