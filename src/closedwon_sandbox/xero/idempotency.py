@@ -1,7 +1,8 @@
 """Idempotency keys: the same write with the same key is answered from memory, good or bad, for a few minutes.
 
 *Source*: developer.xero.com "Idempotent requests", read 2026-11-22.
-Keys belong to the app, not to the organisation: the same key and request for another organisation replays the first one's answer, which is why callers put the organisation into the key.
+Keys belong to the app, not to the organisation: the same key and request for another organisation replays the first
+one's answer, which is why callers put the organisation into the key.
 """
 
 from __future__ import annotations
