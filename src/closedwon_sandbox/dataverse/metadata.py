@@ -231,7 +231,8 @@ class Definitions:
         key = AlternateKey(schema_name.lower(), tuple(columns), "Pending", values.new_id(), schema_name)
         table.keys[key.name] = key
         self._env.clock.call_later(KEY_BUILD_S, lambda: self._activate(table, key))
-        return self._created(f"EntityDefinitions({table.metadata_id})/Keys({key.metadata_id})")
+        # the official client takes the first id of the address for the key's: the table must stand there by name
+        return self._created(f"EntityDefinitions(LogicalName='{table.name}')/Keys({key.metadata_id})")
 
     @staticmethod
     def _check_key(table: Table, name: str, columns: list[Any]) -> None:

@@ -59,9 +59,7 @@ def _precision(env: Environment, table: Table, body: Mapping[str, Any], row: Row
     return env.precision_of(row)
 
 
-def _bind(  # noqa: PLR0913 - a bind and where it stands
-    env: Environment, table: Table, draft: Draft, name: str, value: Any, row: Row
-) -> None:
+def _bind(env: Environment, table: Table, draft: Draft, name: str, value: Any, row: Row) -> None:
     navigation = table.navigations.get(name)
     if navigation is None:
         raise errors.undeclared_property(table.set_name, name)

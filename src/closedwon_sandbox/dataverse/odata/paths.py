@@ -110,7 +110,8 @@ def _by_alternate_key(store: Store, table: Table, key: Mapping[str, str]) -> Add
         raise bad_key(table)
     found = {column.name: _literal(column, key[column.wire], table) for column in columns if column is not None}
     indexed = tuple(found[name] for name in alternate.columns)
-    found |= {column.name: _pointed(store, column, found[column.name]) for column in columns if column and column.targets}
+    lookups = [column for column in columns if column is not None and column.targets]
+    found |= {column.name: _pointed(store, column, found[column.name]) for column in lookups}
     return Address(table, store.find_by_key(table.name, alternate, indexed), alternate, found)
 
 
