@@ -122,6 +122,16 @@ def test_an_item_fills_what_the_line_leaves_out(desk: Desk) -> None:
     assert (row["AccountCode"], row["TaxType"], row["Item"]["Code"]) == ("200", "OUTPUT2", product.number)
 
 
+def test_an_item_of_an_archived_account_stops_its_lines_until_it_is_moved(desk: Desk) -> None:
+    """The training products of the world point to an account that has been archived."""
+    product = next(row for row in desk.world.products if row.number.startswith("TRN-"))
+    (text,) = desk.complaints("PUT", "Invoices", invoice({"ItemCode": product.number, "Quantity": 1}))
+    assert text.startswith("Account code '205' has been archived")
+    desk.ask("POST", "Items", {"Code": product.number, "SalesDetails": {"AccountCode": "206"}})
+    made = desk.invoice({"ItemCode": product.number, "Quantity": 1})
+    assert made["LineItems"][0]["AccountCode"] == "206"
+
+
 def test_money_is_written_with_two_decimals(desk: Desk) -> None:
     """Numbers keep their cents on the wire, quantities four decimals."""
     body = desk.send("PUT", "Invoices", invoice()).body

@@ -189,8 +189,10 @@ def test_items_are_created_changed_and_removed(desk: Desk) -> None:
     made = desk.ask("PUT", "Items", item)["Items"][0]
     assert (str(made["SalesDetails"]["UnitPrice"]), made["IsSold"]) == ("9.5000", True)
     assert desk.complaints("PUT", "Items", item) == ["Price List Item with Code 'X-1' already exists"]
-    changed = desk.ask("POST", "Items", {"Code": "X-1", "Name": "Y"})["Items"][0]
+    change = {"Code": "X-1", "Name": "Y", "SalesDetails": {"AccountCode": "260"}}
+    changed = desk.ask("POST", "Items", change)["Items"][0]
     assert (changed["ItemID"], changed["Name"]) == (made["ItemID"], "Y")
+    assert (str(changed["SalesDetails"]["UnitPrice"]), changed["SalesDetails"]["AccountCode"]) == ("9.5000", "260")
     assert desk.ask("GET", "Items/X-1")["Items"][0]["Name"] == "Y"
     assert desk.send("DELETE", f"Items/{made['ItemID']}").status == 204
     assert desk.send("GET", "Items/X-1").status == 404

@@ -92,9 +92,10 @@ def _price_problems(books: Books, details: Record) -> list[str]:
 
 
 def _save_item(books: Books, item: Record, element: Record) -> Record:
-    item |= {name: value for name, value in element.items() if name != "ItemID"}
-    for side, flag in (("SalesDetails", "IsSold"), ("PurchaseDetails", "IsPurchased")):
-        details = dict(item.get(side, {})) if item[flag] else {}
+    sides = {"SalesDetails": "IsSold", "PurchaseDetails": "IsPurchased"}
+    item |= {name: value for name, value in element.items() if name != "ItemID" and name not in sides}
+    for side, flag in sides.items():
+        details = {**item.get(side, {}), **element.get(side, {})} if item[flag] else {}
         if "UnitPrice" in details:
             details["UnitPrice"] = to_places(details["UnitPrice"], PRICE_PLACES)
         item[side] = details
