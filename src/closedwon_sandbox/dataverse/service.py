@@ -39,6 +39,8 @@ class WebApi:
         if not segments:
             return self._service_document(call)
         head = segments[0]
+        if head.name == "$metadata":
+            raise errors.not_simulated("The CSDL document '$metadata'")
         if head.name in metadata.ROOTS:
             return metadata.handle(self.env, call, request, segments)
         if head.name in FUNCTIONS and len(segments) == 1:

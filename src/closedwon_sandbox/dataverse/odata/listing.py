@@ -79,7 +79,7 @@ class Listing:
             rows = self._indexed(wanted[0].name, wanted[1])
         else:
             held = self.scope.store.tables[self.table.name]
-            rows = (held.rows[row_id] for row_id in held.order[self._start(held.order) :])
+            rows = (held.rows[held.order[index]] for index in range(self._start(held.order), len(held.order)))
         if node is None:
             return iter(rows)
         test = predicate(node, self.scope)
