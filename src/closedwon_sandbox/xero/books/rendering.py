@@ -100,7 +100,12 @@ def _taken(record: Record, names: Iterable[str]) -> Record:
 
 
 def render_contact(books: Books, contact: Record, form: Form) -> Record:
-    """Write a contact."""
+    """Write a contact with its balances where the form shows them."""
+    balances = _balances(books, contact) if form in {Form.FULL, Form.PAGE} else {}
+    return _contact(contact, form) | balances
+
+
+def _contact(contact: Record, form: Form) -> Record:
     blank = form is Form.FULL
     shown = _taken(contact, _CONTACT_HEAD)
     shown["Addresses"] = _typed(contact["Addresses"], "AddressType", _ADDRESS_TYPES, _ADDRESS_BLANKS if blank else ())
@@ -114,7 +119,6 @@ def render_contact(books: Books, contact: Record, form: Form) -> Record:
         shown["ContactPersons"] = contact["ContactPersons"]
         shown |= _taken(contact, _CONTACT_EXTRA)
         shown |= {"SalesTrackingCategories": [], "PurchasesTrackingCategories": []}
-        shown |= _balances(books, contact)
     return shown | {"HasAttachments": False, "HasValidationErrors": False}
 
 
@@ -171,9 +175,7 @@ def render_document(books: Books, family: Family, document: Record, form: Form, 
     if form is not Form.SUMMARY:
         shown["HasAttachments"] = document["HasAttachments"]
     whole = form is Form.FULL
-    shown["Contact"] = (
-        render_contact(books, document["Contact"], Form.FULL) if whole else _contact_stub(document["Contact"])
-    )
+    shown["Contact"] = _contact(document["Contact"], Form.FULL) if whole else _contact_stub(document["Contact"])
     shown |= _dates(document, "Date", "DueDate")
     shown |= _dates(document, "ExpectedPaymentDate", "PlannedPaymentDate")
     shown |= _taken(document, ("BrandingThemeID", "Url", "Status", "LineAmountTypes"))
