@@ -1,8 +1,8 @@
 """A Dataverse environment in memory: it accepts what Dynamics CRM's Web API accepts and refuses what it refuses.
 
-Read simulator, service, environment, records, payloads, seed, metadata, definitions, report, wire, errors; then the
-packages rows (what is stored), odata (the query language), sales (business rules), gateway (sign-in, limits, batches)
-and webhooks.
+Reading order: `simulator`, `environment`, `records`, `payloads`, `seed`, `report`, `errors`; then the packages `api`
+(the Web API's resources), `odata` (its query language), `rows` (what is stored), `sales` (business rules), `gateway`
+(sign-in, limits, batches) and `webhooks`.
 """
 
 from closedwon_sandbox.dataverse.simulator import DataverseSimulator

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from closedwon_sandbox.dataverse import errors, report
+from closedwon_sandbox.dataverse.api.service import WebApi
+from closedwon_sandbox.dataverse.api.wire import json_reply
 from closedwon_sandbox.dataverse.environment import API_PATH, HUMAN_ID, Call, Environment
 from closedwon_sandbox.dataverse.gateway.batch import Batch
 from closedwon_sandbox.dataverse.gateway.entra import Entra
@@ -18,9 +20,7 @@ from closedwon_sandbox.dataverse.gateway.limits import ServiceProtection
 from closedwon_sandbox.dataverse.odata.options import parse_query
 from closedwon_sandbox.dataverse.sales import documents
 from closedwon_sandbox.dataverse.seed import seed
-from closedwon_sandbox.dataverse.service import WebApi
 from closedwon_sandbox.dataverse.webhooks.dispatch import Dispatcher
-from closedwon_sandbox.dataverse.wire import json_reply
 from closedwon_sandbox.exchange import Reply
 
 if TYPE_CHECKING:

@@ -250,6 +250,22 @@ def test_the_other_probes_answer(crm: Crm) -> None:
     assert organization["expirechangetrackingindays"] == 7
 
 
+def test_filters_on_lookups_that_have_no_index(crm: Crm) -> None:
+    """Who made it and who owns it, found by looking at every row."""
+    me = crm.get("WhoAmI").document["UserId"]
+    count = crm.get("accounts/$count").body
+    for column in ("_createdby_value", "_modifiedby_value", "_owninguser_value", "_ownerid_value"):
+        assert crm.get(f"accounts/$count?$filter={column} eq {me}").body == count
+    assert crm.get(f"accounts/$count?$filter=_createdby_value eq {crm.settings.app_user_id}").body == b"0"
+
+
+@pytest.mark.parametrize("path", ["$metadata", "Merge", "quotes", "RetrieveMetadataChanges(Query=@p1)"])
+def test_resources_that_are_not_simulated_say_so(crm: Crm, path: str) -> None:
+    """A 404 would be a lie: the vendor has them."""
+    assert crm.get(path).status == 501
+    assert crm.get("accounts", mscrmcallerid="x").status == 501
+
+
 def test_what_is_not_simulated_says_so(crm: Crm) -> None:
     """Nothing is silently ignored that would change the answer."""
     for query in ("fetchXml=x", "$apply=x", "sql=select", "savedQuery=x"):

@@ -1,1 +1,4 @@
-"""What stands before the Web API. Read entra, limits, batch."""
+"""What stands before the Web API.
+
+Reading order: `entra`, `limits`, `batch`.
+"""

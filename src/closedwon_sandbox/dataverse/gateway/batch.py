@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from closedwon_sandbox.dataverse.api.wire import json_reply
 from closedwon_sandbox.dataverse.errors import DataverseError
 from closedwon_sandbox.dataverse.odata.options import parse_prefer
-from closedwon_sandbox.dataverse.wire import json_reply
 from closedwon_sandbox.exchange import Reply, Request
 
 if TYPE_CHECKING:

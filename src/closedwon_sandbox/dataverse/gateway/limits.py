@@ -6,8 +6,8 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
+from closedwon_sandbox.dataverse.api.wire import json_reply
 from closedwon_sandbox.dataverse.errors import DataverseError
-from closedwon_sandbox.dataverse.wire import json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,1 +1,4 @@
-"""The query language. Read paths, options, filters, scopes, listing, rendering, changes."""
+"""The query language of the Web API.
+
+Reading order: `paths`, `options`, `filters`, `scopes`, `predicates`, `listing`, `rendering`, `changes`.
+"""

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from closedwon_sandbox.dataverse import errors
 from closedwon_sandbox.dataverse.odata.filters import as_moment, comparable
 from closedwon_sandbox.dataverse.odata.options import MAX_PAGE, Expand, Options, Prefer
+from closedwon_sandbox.dataverse.odata.predicates import predicate, wanted_ids
 from closedwon_sandbox.dataverse.odata.rendering import Renderer
-from closedwon_sandbox.dataverse.odata.scopes import predicate, wanted_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from closedwon_sandbox.dataverse.odata.scopes import base_amount
+from closedwon_sandbox.dataverse.odata.scopes import base_amount, owning_user
 from closedwon_sandbox.dataverse.rows.values import formatted
 
 if TYPE_CHECKING:
@@ -101,12 +101,7 @@ def etag(row: Row) -> str:
     return f'W/"{row["versionnumber"]}"'
 
 
-def _owning_user(row: Row) -> str | None:
-    owner = row.get("ownerid")
-    return owner.id if owner is not None and owner.table == "systemuser" else None
-
-
-_COMPUTED_LOOKUPS: dict[str, Callable[[Row], Any]] = {"owninguser": _owning_user}
+_COMPUTED_LOOKUPS: dict[str, Callable[[Row], Any]] = {"owninguser": owning_user}
 
 
 def computed_column(column: Column) -> Callable[[Row], Any] | None:

@@ -1,1 +1,4 @@
-"""What the environment holds. Read schema, values, store, records."""
+"""What the environment holds.
+
+Reading order: `schema` (with `tables.yaml`), `values`, `store`.
+"""

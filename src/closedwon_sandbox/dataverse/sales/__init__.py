@@ -1,1 +1,4 @@
-"""What Dynamics 365 Sales adds to plain tables. Read pricing, states, documents, actions."""
+"""What Dynamics 365 Sales adds to plain tables.
+
+Reading order: `pricing`, `states`, `documents`, `actions`.
+"""

@@ -60,8 +60,7 @@ def _close(env: Environment, call: Call, body: Body, message: str, state: int) -
     )  # fmt: skip
     env.tell(event)
     close = {**draft.values, "opportunitystatecode": state, "opportunitystatuscode": status}
-    made = records.create(env, call, close_table, {}, given=close, parent=event)
-    env.change(call, close_table, made, {"statecode": 1, "statuscode": 2}, parent=event)
+    records.create(env, call, close_table, {}, given=close, parent=event)
     _finish(env, call, row, draft.values, {"statecode": state, "statuscode": status}, event)
 
 

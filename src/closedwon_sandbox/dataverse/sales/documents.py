@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from closedwon_sandbox.dataverse.rows.schema import Table
 
 ONE = Decimal(1)
+FIRST_NUMBER = 1000
 NO_ERROR, DETAIL_ERROR, MISSING_PRICE_LIST, MISSING_QUANTITY, MISSING_PRODUCT, NOT_IN_PRICE_LIST, CALCULATION_ERROR = (
     0, 1, 2, 4, 6, 11, 25,
 )  # fmt: skip
@@ -112,7 +113,8 @@ def _start_document(env: Environment, document: Document, row: Row, customer: Re
 
 
 def _sequence(env: Environment, document: Document) -> int:
-    return 1000 + len(env.store.tables[document.table].changes)
+    held = env.store.tables[document.table]
+    return FIRST_NUMBER + len(held.rows) + len(held.deletions)
 
 
 def _suffix() -> str:

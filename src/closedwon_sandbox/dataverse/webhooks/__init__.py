@@ -1,1 +1,4 @@
-"""Telling subscribers what happened. Read messages, dispatch."""
+"""Telling subscribers what happened.
+
+Reading order: `messages`, `dispatch`.
+"""

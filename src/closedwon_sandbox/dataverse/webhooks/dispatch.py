@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
+from closedwon_sandbox.dataverse.api.wire import encode
 from closedwon_sandbox.dataverse.rows.store import Ref
 from closedwon_sandbox.dataverse.webhooks.messages import entity, execution_context
-from closedwon_sandbox.dataverse.wire import encode
 from closedwon_sandbox.exchange import Delivery
 
 if TYPE_CHECKING:

@@ -1,18 +1,17 @@
-"""The Web API below `/api/data/v9.x/`: which resource and verb does what. Bodies in, replies out."""
+"""Records and sets of records as resources: which path and verb does what."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from closedwon_sandbox.dataverse import errors, metadata, payloads, records
+from closedwon_sandbox.dataverse import errors, records
+from closedwon_sandbox.dataverse.api.members import Property, References
+from closedwon_sandbox.dataverse.api.wire import json_reply, read_body
 from closedwon_sandbox.dataverse.odata.changes import Tracking, refuse_options
 from closedwon_sandbox.dataverse.odata.listing import Listing
 from closedwon_sandbox.dataverse.odata.options import Options, Prefer, parse_options, parse_prefer, parse_query
 from closedwon_sandbox.dataverse.odata.paths import Address, Segment, find_row, parse_path, strip_root
 from closedwon_sandbox.dataverse.odata.rendering import etag
-from closedwon_sandbox.dataverse.rows.store import Ref, Row
-from closedwon_sandbox.dataverse.sales.actions import ACTIONS, FUNCTIONS
-from closedwon_sandbox.dataverse.wire import json_reply, read_body
 from closedwon_sandbox.exchange import Reply
 
 if TYPE_CHECKING:
@@ -20,64 +19,12 @@ if TYPE_CHECKING:
 
     from closedwon_sandbox.dataverse.environment import Call, Environment
     from closedwon_sandbox.dataverse.rows.schema import Table
+    from closedwon_sandbox.dataverse.rows.store import Row
     from closedwon_sandbox.exchange import Request
 
 MAX_URL = 32_768
 CRM = "Microsoft.Dynamics.CRM."
 _CREATED, _OK, _EMPTY, _UNCHANGED = 201, 200, 204, 304
-
-
-class WebApi:
-    """Answers one request of one caller against an environment."""
-
-    def __init__(self, env: Environment) -> None:
-        self.env = env
-
-    def handle(self, request: Request, call: Call) -> Reply:
-        """Answer a request. *Raises* DataverseError for what the vendor refuses."""
-        segments = parse_path(strip_root(request.raw_path))
-        if not segments:
-            return self._service_document(call)
-        head = segments[0]
-        if head.name == "$metadata":
-            raise errors.not_simulated("The CSDL document '$metadata'")
-        if head.name in metadata.ROOTS:
-            return metadata.handle(self.env, call, request, segments)
-        if head.name in FUNCTIONS and len(segments) == 1:
-            return self._function(request, call, head)
-        if head.name in ACTIONS and len(segments) == 1:
-            return self._action(request, call, head.name)
-        table = self.env.schema.sets.get(head.name)
-        if table is None:
-            raise errors.unknown_segment(head.name)
-        return Resource(self.env, request, call, table, segments).answer()
-
-    def _service_document(self, call: Call) -> Reply:
-        sets = [{"name": name, "kind": "EntitySet", "url": name} for name in sorted(self.env.schema.sets)]
-        return json_reply(_OK, {"@odata.context": f"{call.root}/$metadata", "value": sets})
-
-    def _function(self, request: Request, call: Call, segment: Segment) -> Reply:
-        if request.method != "GET":
-            raise errors.wrong_verb(request.method)
-        raw = parse_query(request.query)
-        parameters = {name: raw.get(value, value) for name, value in (segment.key or {}).items()}
-        kind, function = FUNCTIONS[segment.name]
-        body = {"@odata.context": f"{call.root}/$metadata#{CRM}{kind}", **function(self.env, call, parameters)}
-        return json_reply(_OK, body, {"x-ms-dop-hint": "8"} if segment.name == "WhoAmI" else None)
-
-    def _action(self, request: Request, call: Call, name: str) -> Reply:
-        if request.method != "POST":
-            raise errors.wrong_verb(request.method)
-        body = read_body(request)
-        with self.env.operation():
-            result = ACTIONS[name](self.env, call, body)
-        if result is None:
-            return Reply(_EMPTY, headers={"OData-Version": "4.0"})
-        table, row_id = result["row"]
-        options = Options(select=result["columns"])
-        listing = Listing(self.env.scope(table, call.user_id), options, parse_prefer(request.headers.get("prefer", "")))
-        rendered = listing.render_all([self.env.store.get(table.name, row_id)])[0]
-        return json_reply(_OK, {"@odata.context": f"{call.root}/$metadata#{table.set_name}/$entity", **rendered})
 
 
 class Resource:
@@ -337,100 +284,3 @@ _BULK: Mapping[str, Callable[[Resource, Mapping[str, Any]], str]] = {
     "UpdateMultiple": Resource.update_one,
     "UpsertMultiple": Resource.upsert_one,
 }
-
-
-class Property:
-    """One column of one record, read or set by itself."""
-
-    def __init__(self, resource: Resource, row: Row, name: str, *, raw: bool) -> None:
-        self._resource = resource
-        self._row = row
-        self._name = name
-        self._raw = raw
-
-    def answer(self) -> Reply:
-        """Read, set or clear the column."""
-        table, env, call = self._resource.table, self._resource.env, self._resource.call
-        method = self._resource.request.method
-        if method == "GET":
-            return self._read()
-        if method not in {"PUT", "DELETE"} or self._raw:
-            raise errors.wrong_verb(method)
-        value = read_body(self._resource.request).get("value") if method == "PUT" else None
-        with env.operation():
-            records.update(env, call, table, self._row, {self._name: value})
-        return Reply(_EMPTY, headers={"OData-Version": "4.0"})
-
-    def _read(self) -> Reply:
-        resource = self._resource
-        listing = Listing(
-            resource.env.scope(resource.table, resource.call.user_id), Options(select=(self._name,)), Prefer()
-        )
-        value = listing.render_all([self._row])[0][self._name]
-        if value is None:
-            return Reply(_EMPTY, headers={"OData-Version": "4.0"})
-        if self._raw:
-            return Reply(_OK, str(value).encode(), {"Content-Type": "text/plain", "OData-Version": "4.0"})
-        address = f"{resource.table.set_name}({self._row[resource.table.key]})/{self._name}"
-        return json_reply(_OK, {"@odata.context": f"{resource.call.root}/$metadata#{address}", "value": value})
-
-
-class References:
-    """Associating and disassociating through `$ref`."""
-
-    def __init__(self, resource: Resource, row: Row, rest: list[Segment]) -> None:
-        self._resource = resource
-        self._row = row
-        self._name = rest[0].name
-        self._key = rest[0].key
-
-    def answer(self) -> Reply:
-        """Link or unlink."""
-        resource = self._resource
-        with resource.env.operation():
-            if self._name in resource.table.collections:
-                self._many()
-            elif self._name in resource.table.navigations:
-                self._one()
-            else:
-                raise errors.unknown_segment(self._name)
-        return Reply(_EMPTY, headers={"OData-Version": "4.0"})
-
-    def _target(self) -> Ref:
-        address = read_body(self._resource.request).get("@odata.id")
-        if not isinstance(address, str):
-            raise errors.invalid_argument("The body needs '@odata.id'.")
-        return payloads.resolve(self._resource.env, address)
-
-    def _one(self) -> None:
-        resource, method = self._resource, self._resource.request.method
-        if method not in {"PUT", "DELETE"}:
-            raise errors.wrong_verb(method)
-        address = None
-        if method == "PUT":
-            ref = self._target()
-            address = f"{resource.env.schema.get(ref.table).set_name}({ref.id})"
-        records.update(resource.env, resource.call, resource.table, self._row, {f"{self._name}@odata.bind": address})
-
-    def _many(self) -> None:
-        resource, method = self._resource, self._resource.request.method
-        relationship = resource.table.collections[self._name]
-        child = resource.env.schema.get(relationship.table)
-        if method == "POST":
-            ref, value = self._target(), Ref(resource.table.name, self._row[resource.table.key])
-        elif method == "DELETE":
-            ref, value = self._named_child(child), None
-        else:
-            raise errors.wrong_verb(method)
-        if ref.table != child.name:
-            raise errors.invalid_argument(f"A record of '{ref.table}' cannot be a member of '{self._name}'.")
-        row = resource.env.store.get(child.name, ref.id)
-        records.change(resource.env, resource.call, child, row, {relationship.column: value})
-
-    def _named_child(self, child: Table) -> Ref:
-        if self._key:
-            found = find_row(self._resource.env.store, child, self._key)
-            if found.row_id is None:
-                raise errors.missing_key(child.name)
-            return Ref(child.name, found.row_id)
-        return payloads.resolve(self._resource.env, self._resource.raw.get("$id", ""))

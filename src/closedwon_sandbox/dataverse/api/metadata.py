@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from closedwon_sandbox.dataverse import errors
-from closedwon_sandbox.dataverse.definitions import (
+from closedwon_sandbox.dataverse.api.definitions import (
     ATTRIBUTE_TYPES,
     attribute,
     column_of,
@@ -14,13 +14,13 @@ from closedwon_sandbox.dataverse.definitions import (
     many_to_one,
     one_to_many,
 )
+from closedwon_sandbox.dataverse.api.wire import json_reply, read_body
 from closedwon_sandbox.dataverse.odata import filters
 from closedwon_sandbox.dataverse.odata.options import parse_query
 from closedwon_sandbox.dataverse.odata.paths import split_list
-from closedwon_sandbox.dataverse.odata.scopes import predicate
+from closedwon_sandbox.dataverse.odata.predicates import predicate
 from closedwon_sandbox.dataverse.rows import values
 from closedwon_sandbox.dataverse.rows.schema import AlternateKey
-from closedwon_sandbox.dataverse.wire import json_reply, read_body
 from closedwon_sandbox.exchange import Reply
 
 if TYPE_CHECKING:

@@ -1,0 +1,4 @@
+"""The Web API below `/api/data/v9.x/`.
+
+Reading order: `service`, `resource`, `members`, `metadata`, `definitions`, `wire`.
+"""
