@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -601,6 +602,20 @@ def test_the_limits_are_never_met(http: HttpClient) -> None:
         assert app["endpoints"]["GET Invoices"] == 200
         assert app["throttled"] == 0
         assert clock.slept_s < 4 * 61
+
+
+def test_many_threads_never_meet_the_concurrency_limit(http: HttpClient) -> None:
+    """Twelve threads in two connections to a slow Xero share its five slots: all calls succeed, none is refused."""
+    with on_a_thread(http) as bench:
+        bench.control.limits("xero", latency_ms=30)
+        tokens, store = MemoryTokenStore(), MemoryBudgetStore()
+        connections = [bench.connect(tokens=tokens, budget=store) for _ in range(2)]
+        with ThreadPoolExecutor(12) as pool:
+            found = list(pool.map(lambda number: connections[number % 2].fetch_invoices([str(uuid4())]), range(40)))
+        assert found == [[]] * 40
+        app = bench.control.stats()["xero"]["app"]
+        assert app["endpoints"] == {"POST token": 1, "GET Invoices": 40}
+        assert app["throttled"] == 0
 
 
 class JumpingClock(SystemClock):

@@ -25,7 +25,9 @@ GOOD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14
 
 
 @contextmanager
-def server(*answers: bytes, hold: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[bytes]]]:
+def server(
+    *answers: bytes, hold: bool = False, tls: ssl.SSLContext | None = None, hung_up: threading.Event | None = None
+) -> Iterator[tuple[str, list[bytes]]]:
     """Listen on a free port and give each connection's request the next of `answers`, then hang up (or `hold`)."""
     listener = socket.create_server(("127.0.0.1", 0))
     received: list[bytes] = []
@@ -40,6 +42,8 @@ def server(*answers: bytes, hold: bool = False, tls: ssl.SSLContext | None = Non
                     peer.sendall(answer)
                     if hold:
                         release.wait(10)
+                if hung_up is not None:
+                    hung_up.set()
             except OSError:
                 continue
 
@@ -304,8 +308,10 @@ def test_threads_share_one_client() -> None:
 
 def test_a_connection_the_server_closed_is_not_used_again(http: HttpClient) -> None:
     """A server that hangs up between two calls costs a new connection, not a lost write."""
-    with server(GOOD, GOOD) as (url, received):
+    hung_up = threading.Event()
+    with server(GOOD, GOOD, hung_up=hung_up) as (url, received):
         assert http.send("PUT", url, body=b"1").status == 200
+        assert hung_up.wait(10)
         assert http.send("PUT", url, body=b"2").status == 200
     assert len(received) == 2
 
