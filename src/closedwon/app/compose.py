@@ -132,14 +132,14 @@ class App:
 
     # --- working ------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start working: lanes, schedules, housekeeping, and a first look at the feeds.
+    def start(self, workers: int | None = None) -> None:
+        """Start working: lanes, at most `workers` at once, schedules and housekeeping.
 
         *Raises* Misconfigured when another process works on this SQLite store.
         """
         self._lock.take()
         loop = BatchLoop(self.engine, Reviewer(self), self.integrations, self.flows, self.is_paused, self.pause)
-        self.runner.launch(loop.take, loop.work, self._ticks())
+        self.runner.launch(loop.take, loop.work, self._ticks(), workers)
         self.intake.start()
         self.housekeeper.start(alone=self.database.is_sqlite)
         self._started = True

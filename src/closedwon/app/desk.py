@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from closedwon.connectors.port import Finding
+from closedwon.db.migrate import HEAD
 from closedwon.engine.run import State, lane_name, split_lane
 from closedwon.events.event import Event
 from closedwon.flows.opportunity_won import OpportunityWon
@@ -45,13 +47,24 @@ class Desk:
         findings += [self._check_reference(tenant, one.books) for one in integrations]
         return findings
 
+    def check_store(self) -> Finding:
+        """Say which store there is and that it can be read and written. *Raises* Misconfigured, Unavailable."""
+        database = self._app.database
+        version = "sqlite_version()" if database.is_sqlite else "current_setting('server_version')"
+        with database.begin() as tx:
+            found = tx.execute(sa.text(f"SELECT {version}")).scalar_one()
+        where = sa.make_url(self._app.settings.store).render_as_string(hide_password=True)
+        kind = "SQLite" if database.is_sqlite else "PostgreSQL"
+        return Finding("store", ok=True, text=f"{where} ({kind} {found}, tables {HEAD})")
+
     def _check_connection(self, one: ConnectionSettings) -> list[Finding]:
         try:
             connector: Any = self._app.connect(one.tenant, one.name)
+            connector.identify()  # what stops this stops the rest, and is said once
             crm = one.connector.side == "crm"
             found: list[Finding] = connector.check(self._app.settings.hook_url(one)) if crm else connector.check()
         except ClosedwonError as error:
-            return [Finding(one.reference, ok=False, text=error.text, hint=error.hint)]
+            return [Finding(one.reference, ok=False, text=error.text, hint=error.hint, code=error.code)]
         if found and all(finding.ok for finding in found):
             self._app.resume(one.tenant, one.name)
         return [replace(finding, subject=f"{one.reference}: {finding.subject}") for finding in found]
@@ -63,7 +76,7 @@ class Desk:
                 self._app.tenants.mark_stale(tx, tenant, books)
             reference = self._app.reference(tenant, books)
         except ClosedwonError as error:
-            return Finding(subject, ok=False, text=error.text, hint=error.hint)
+            return Finding(subject, ok=False, text=error.text, hint=error.hint, code=error.code)
         text = (
             f"{len(reference.accounts)} accounts, {len(reference.tax_rates)} tax rates, {len(reference.items)} items, "
             f"currencies {', '.join(reference.currencies)}"
@@ -170,9 +183,9 @@ class Desk:
         event = Event(tenant, chosen.crm_connection, "person", "opportunity", record, "sync", f"sync:{new_id()}")
         self._app.intake.accept([event])
         self._app.start_if_alone()
-        ends = time.monotonic() + timeout_s
+        ends = self._app.clock.monotonic() + timeout_s
         lane = lane_name(chosen.name, OpportunityWon.name)
-        while time.monotonic() < ends:
+        while self._app.clock.monotonic() < ends:
             runs = [row for row in self._app.engine.list_runs(tenant, record_id=record, limit=5) if row["lane"] == lane]
             if runs and runs[0]["state"] not in {State.PENDING, State.RUNNING}:
                 return runs[0]

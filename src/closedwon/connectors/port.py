@@ -82,12 +82,16 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One result of a connection check: what was looked at, whether it is fine, why not, and the next step."""
+    """One result of a connection check: what was looked at, whether it is fine, why not, and the next step.
+
+    `code` is that of the error that was met, where one was.
+    """
 
     subject: str
     ok: bool
     text: str
     hint: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

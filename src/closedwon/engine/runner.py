@@ -84,8 +84,12 @@ class Runner:
         take: Callable[[str, str, str], int],
         work: Callable[[str, str, str], None],
         ticks: Sequence[Tick],
+        workers: int | None = None,
     ) -> None:
-        """Start working. `take(tenant, lane, batch_id)` claims runs and says how many, `work` executes them."""
+        """Start working, on at most `workers` lanes at once.
+
+        `take(tenant, lane, batch_id)` claims runs and says how many, `work` executes them.
+        """
         DBOS(
             config={
                 "name": APPLICATION,
@@ -103,7 +107,13 @@ class Runner:
         _define_lane_workflow(take, work)
         tick_workflow = _define_tick_workflow(self._ticks)
         DBOS.launch()
-        DBOS.register_queue(LANES, partition_concurrency=1, polling_interval_sec=POLL_S, on_conflict="always_update")
+        DBOS.register_queue(
+            LANES,
+            partition_concurrency=1,
+            worker_concurrency=workers,
+            polling_interval_sec=POLL_S,
+            on_conflict="always_update",
+        )
         self._ticks.update({tick.name: tick.action for tick in ticks})
         DBOS.apply_schedules(
             [
