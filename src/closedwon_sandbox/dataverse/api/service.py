@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 NOT_SIMULATED = frozenset({
     "$metadata", "BulkDelete", "CancelSalesOrder", "CloseQuote", "ConvertQuoteToSalesOrder", "CreateEntities",
     "FulfillSalesOrder", "GenerateQuoteFromOpportunity", "InitializeFrom", "Merge", "QualifyLead",
-    "ReactivateEntityKey", "RecalculatePrice", "RelationshipDefinitions", "RetrieveDuplicates", "RetrieveMetadataChanges", "ReviseQuote",
-    "WinQuote", "competitors", "leads", "quotes", "quotedetails", "subjects", "teams",
+    "ReactivateEntityKey", "RecalculatePrice", "RelationshipDefinitions", "RetrieveDuplicates",
+    "RetrieveMetadataChanges", "ReviseQuote", "WinQuote", "competitors", "leads", "quotes", "quotedetails",
+    "subjects", "teams",
 })  # fmt: skip
 """Resources of the vendor that would be a 404 here although they exist there: better to say so."""
 
