@@ -35,11 +35,7 @@ def connect(*, options: Options = OPTIONS) -> int:
 
 
 def check(*, options: Options = OPTIONS) -> int:
-    """Find out what is wrong, why, and what to do about it.
-
-    Looks at the configuration, the store, the key, and per connection at credentials, rights, webhooks, clock and
-    reference data. Exits 1 when something is wrong, 3 when a system cannot be reached.
-    """
+    """Find out what is wrong, why, and what to do about it."""
     from closedwon.app.settings import load_settings  # noqa: PLC0415 - slow to import
 
     settings = load_settings(options.path)

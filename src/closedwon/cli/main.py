@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
-# name, where it is, one sentence
+# name, where it is, one sentence; DETAILS has more
 COMMANDS = (
     ("demo", "closedwon.cli.demo:demo", "Tell the whole story in the terminal, with simulators of both systems."),
     ("init", "closedwon.cli.init:init", "Write a commented closedwon.yaml from your answers or options."),
@@ -59,6 +59,22 @@ GROUPS = {
         (("start", "closedwon.cli.sandbox:start", "Start both simulators; they run until stopped."),),
     ),
 }
+DETAILS = {
+    "init": """\
+Asks on a terminal for what the options leave out; elsewhere it names the options that are missing. Secrets are written
+as references to environment variables. An existing file stays unless --force is given.""",
+    "check": """\
+Looks at the configuration, the store and the key file, and for each connection at credentials, rights, webhooks, clock
+and reference data. Exits 1 when something is wrong, 3 when a system cannot be reached.""",
+    "run": """\
+SIGINT and SIGTERM end it in order: what is being written is finished, the rest goes on at the next start.""",
+    "preview": """\
+Prints the plan, its totals and the payloads. Exits 1 when the plan could not be carried out.""",
+    "sync": """\
+Works whether or not `closedwon run` is running. Exits 1 unless the run succeeded.""",
+    "replay": """\
+Where nothing is missing nothing happens.""",
+}
 EPILOGUE = "Exit codes: 0 fine, 1 work failed, 2 usage or configuration, 3 cannot reach a system."
 
 
@@ -72,7 +88,8 @@ def build_cli() -> App:
         help_format="plaintext",
     )
     for name, place, sentence in COMMANDS:
-        cli.command(place, name=name, help=sentence)
+        more = DETAILS.get(name, "").replace("\n", " ")
+        cli.command(place, name=name, help=f"{sentence}\n\n{more}".strip())
     for group, (sentence, commands) in GROUPS.items():
         nested = App(name=group, help=sentence)
         for name, place, inner in commands:

@@ -26,7 +26,7 @@ DEFAULT_CONFIG = "closedwon.yaml"
 class Debug:
     """The option of commands that print no data."""
 
-    debug: Annotated[bool, Parameter(negative="", help="Show the traceback of an error.")] = False
+    debug: Annotated[bool, Parameter(negative="", show_default=False, help="Show the traceback of an error.")] = False
 
 
 @Parameter(name="*")
@@ -34,10 +34,10 @@ class Debug:
 class Printing:
     """The options of commands that print data."""
 
-    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document instead of text.")] = (
-        False
-    )
-    debug: Annotated[bool, Parameter(negative="", help="Show the traceback of an error.")] = False
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative="", show_default=False, help="Print one JSON document instead of text.")
+    ] = False
+    debug: Annotated[bool, Parameter(negative="", show_default=False, help="Show the traceback of an error.")] = False
 
 
 @Parameter(name="*")
@@ -65,7 +65,9 @@ class Configured(Printing):
 class Options(Configured):
     """The options of commands that work for one tenant."""
 
-    tenant: Annotated[str, Parameter(help="Which tenant; may be left out where there is only one.")] = ""
+    tenant: Annotated[
+        str, Parameter(show_default=False, help="Which tenant; may be left out where there is only one.")
+    ] = ""
 
 
 CONFIGURED = Configured()

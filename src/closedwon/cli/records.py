@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
 
 StateName = Literal["pending", "running", "waiting", "parked", "succeeded", "failed", "cancelled"]
 Deal = Annotated[str, Parameter(help="The deal's id as it stands in its address in the CRM.")]
-IntegrationName = Annotated[str, Parameter(help="Which integration; may be left out where there is only one.")]
+IntegrationName = Annotated[
+    str, Parameter(show_default=False, help="Which integration; may be left out where there is only one.")
+]
 
 
 def list_records(
@@ -57,7 +58,10 @@ def show_record(
     /,
     *,
     unmasked: Annotated[
-        bool, Parameter(negative="", help="Show names, e-mail addresses and telephone numbers of customers.")
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Show names, e-mail addresses and telephone numbers of customers."
+        ),
     ] = False,
     options: Options = OPTIONS,
 ) -> int:
@@ -83,7 +87,7 @@ def show_record(
 
 
 def preview(record: Deal, /, *, integration: IntegrationName = "", options: Options = OPTIONS) -> int:
-    """Show what a deal would write where, without writing anything. Exits 1 when it could not be carried out."""
+    """Show what a deal would write where, without writing anything."""
     with opened_desk(options) as (desk, tenant), progress("Planning", quiet=options.as_json):
         plan = desk.preview(tenant, record, integration)
     if options.as_json:
@@ -98,7 +102,7 @@ def _say_plan(plan: Mapping[str, Any]) -> None:
     rows = [
         ["deal", f"{plan['deal']} ({plan['state']})"],
         ["customer", plan["customer"] or "-"],
-        ["contact", f"{plan['contact'] or 'a new one'}{_in_brackets(plan['contact_reason'])}"],
+        ["contact", _contact(plan)],
         ["CRM total", f"{plan['crm_total']} {plan['currency']}"],
         ["invoice total", f"{total} {plan['currency']}" if total else "-"],
     ]
@@ -114,11 +118,17 @@ def _say_plan(plan: Mapping[str, Any]) -> None:
         if plan["stop"]["hint"]:
             say(f"  Next: {plan['stop']['hint']}")
     for number, write in enumerate(plan["writes"], 1):
-        say(Rule(f"{number}. {write['system']}: {write['operation']}", align="left", characters="-"))
+        say(f"{number}. {write['system']}: {write['operation']}", style="bold")
         if write["payload"]:
             say(Syntax(render_json(write["payload"]), "json", background_color="default", word_wrap=True))
     if not plan["writes"] and not plan["stop"]:
         say("Nothing is left to be written.")
+
+
+def _contact(plan: Mapping[str, Any]) -> str:
+    if plan["linked_invoice"] or plan["stop"]:
+        return str(plan["contact"] or "-")
+    return f"{plan['contact'] or 'a new one'}{_in_brackets(plan['contact_reason'])}"
 
 
 def sync(
@@ -131,7 +141,7 @@ def sync(
     ] = 120,
     options: Options = OPTIONS,
 ) -> int:
-    """Run a deal's flow now and wait for its end. Exits 1 unless it succeeded."""
+    """Run a deal's flow now and wait for its end."""
     with opened_desk(options) as (desk, tenant), progress(f"Running {record}", quiet=options.as_json):
         row = desk.sync(tenant, record, integration, timeout_s)
     if options.as_json:
@@ -161,7 +171,7 @@ def replay(
     integration: IntegrationName = "",
     options: Options = OPTIONS,
 ) -> int:
-    """Run a record anew from its stored event. Where nothing is missing nothing happens."""
+    """Run a record anew from its stored event."""
     with opened_desk(options) as (desk, tenant):
         number = desk.replay(tenant, record, integration)
     if not number:

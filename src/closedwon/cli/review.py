@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Number = Annotated[int, Parameter(help="The item's number, as `closedwon review list` shows it.")]
-DecidedBy = Annotated[str, Parameter(name="--by", help="Who decides; the user of this machine unless given.")]
+DecidedBy = Annotated[
+    str, Parameter(name="--by", show_default=False, help="Who decides; the user of this machine unless given.")
+]
 
 
 def list_items(
     *,
-    all_items: Annotated[bool, Parameter(name="--all", negative="", help="Closed items too.")] = False,
+    all_items: Annotated[
+        bool, Parameter(name="--all", negative="", show_default=False, help="Closed items too.")
+    ] = False,
     options: Options = OPTIONS,
 ) -> int:
     """List the open review items."""
@@ -60,10 +64,13 @@ def resolve(  # noqa: PLR0913 - one option per decision there is
     contact: Annotated[str | None, Parameter(help="Link the customer to the contact with this id.")] = None,
     create_contact: Annotated[str | None, Parameter(help="Create a new contact under this name.")] = None,
     accept_total: Annotated[
-        bool, Parameter(negative="", help="Invoice although the totals differ, with a rounding line.")
+        bool,
+        Parameter(negative="", show_default=False, help="Invoice although the totals differ, with a rounding line."),
     ] = False,
     issue_date: Annotated[date | None, Parameter(name="--date", help="Issue the invoice on this date.")] = None,
-    retry: Annotated[bool, Parameter(negative="", help="Try again as it is: the cause has been mended.")] = False,
+    retry: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Try again as it is: the cause has been mended.")
+    ] = False,
     decided_by: DecidedBy = "",
     options: Options = OPTIONS,
 ) -> int:

@@ -40,7 +40,7 @@ def run(
     ] = DEFAULT_WORKERS,
     options: Configured = CONFIGURED,
 ) -> int:
-    """Run everything in one process: webhooks, feeds, engine. SIGINT and SIGTERM end it gracefully."""
+    """Run everything in one process: webhooks, feeds, engine."""
     from closedwon.web.server import listen, serve  # noqa: PLC0415 - slow to import
 
     signal.signal(signal.SIGTERM, _interrupt)

@@ -18,16 +18,16 @@ def start(
     directory: Annotated[Path, Parameter(name="--dir", help="Folder for sandbox.json, closedwon.yaml and ca.pem.")],
     dynamics_port: Annotated[UInt16, Parameter(help="Port of Dynamics CRM; 0 takes any free one.")] = 0,
     xero_port: Annotated[UInt16, Parameter(help="Port of Xero; 0 takes any free one.")] = 0,
-    tls: Annotated[bool, Parameter(negative="", help="Serve https, with an authority of its own.")] = False,
+    tls: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Serve https, with an authority of its own.")
+    ] = False,
     seed: Annotated[int, Parameter(help="The same seed makes the same world and credentials.")] = 1,
     size: Annotated[Literal["small", "medium", "large"], Parameter(help="How many companies and deals.")] = "small",
     hooks_url: Annotated[str, Parameter(help="Where webhooks reach the product.")] = "http://127.0.0.1:8080",
     options: Debug = DEBUG,  # noqa: ARG001 - read by the entry point
 ) -> int:
-    """Start both simulators; they run until stopped.
-
-    The process becomes the sandbox's, so signals reach it and its exit code is this command's.
-    """
+    """Start both simulators; they run until stopped."""
+    # This process becomes the sandbox's: every signal reaches it, its exit code is ours, and no orphan can stay.
     command = [sys.executable, "-m", "closedwon_sandbox", "start", f"--dir={directory}"]
     command += [f"--dynamics-port={dynamics_port}", f"--xero-port={xero_port}", f"--seed={seed}", f"--size={size}"]
     command += [f"--hooks-url={hooks_url}", *(["--tls"] if tls else [])]
