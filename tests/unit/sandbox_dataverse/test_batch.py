@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from closedwon_sandbox.exchange import Request
 from dataverse_in_memory import BASE, ROOT, Answer, Crm, answer
@@ -221,3 +223,20 @@ def test_a_batch_without_its_content_type_is_refused(crm: Crm) -> None:
     """A batch is multipart/mixed with a boundary."""
     assert crm.post("$batch", {"requests": []}).status == 400
     assert crm.get("$batch").status == 405
+
+
+CHANGES = change_set(single("POST", "accounts", {"name": "A"}, 1), single("PATCH", "$1", {"name": "B"}, 2))
+WHOLE = f"--b{CRLF}{single('GET', 'WhoAmI')}{CRLF}--b{CRLF}{CHANGES}{CRLF}--b--{CRLF}".encode()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(0, len(WHOLE) - 1),
+    st.integers(0, 30),
+    st.sampled_from([b"", b"\r\n", b"--b", b"--cs--", b"\x00\xff", b"$1", b": "]),
+)
+def test_any_damage_to_a_batch_is_answered(crm: Crm, start: int, length: int, instead: bytes) -> None:
+    """A batch with a piece cut out or replaced is run or refused, never a failure of ours."""
+    answered = send(crm, content=WHOLE[:start] + instead + WHOLE[start + length :])
+    assert answered.status in {200, *range(400, 500), 501}, answered.body
+    assert 500 not in statuses(answered)

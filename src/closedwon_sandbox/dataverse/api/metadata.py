@@ -272,7 +272,10 @@ class Definitions:
             test = predicate(
                 filters.substitute(filters.parse_filter(self._raw["$filter"]), self._raw), _Names(self._env.now)
             )
-            documents = [document for document in documents if test(document)]
+            try:
+                documents = [document for document in documents if test(document)]
+            except TypeError:  # the members of definitions have no declared types to check a filter against
+                raise errors.bad_query("A binary operator with incompatible types was detected.") from None
         picked = [self._picked(document) for document in documents]
         return json_reply(200, {"@odata.context": f"{self._call.root}/$metadata#{kind}", "value": picked})
 

@@ -117,7 +117,9 @@ class Listing:
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
         for order in reversed(self.options.orderby):
-            read, _ = self.scope.getter(order.path)
+            read, column = self.scope.getter(order.path)
+            if column is not None and column.kind == "managed":
+                raise errors.bad_query(f"Rows cannot be ordered by '{column.name}'.")
 
             def rank(row: Row, read: Any = read) -> tuple[bool, Any]:
                 value = read(row)

@@ -30,14 +30,20 @@ if TYPE_CHECKING:
     from closedwon_sandbox.dataverse.rows.store import Row
 
     Predicate = Callable[[Row], bool]
+    Builder = Callable[[Getter, Column | None, list[Literal], Scope], Predicate]
 
+MOST_UNITS = 10_000
 NOT_EQUAL_FINDS_NULL = True
 """`ne` also finds rows without a value, as the query engine adds "or is null". [inferred]"""
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt, "ge": operator.ge, "lt": operator.lt, "le": operator.le,
 }  # fmt: skip
-_FAMILIES = {
+_KINDS = {
+    "eq": "Equal", "ne": "NotEqual", "gt": "GreaterThan", "ge": "GreaterThanOrEqual", "lt": "LessThan",
+    "le": "LessThanOrEqual",
+}  # fmt: skip
+FAMILIES = {
     "text": "string", "memo": "string", "money": "number", "decimal": "number", "double": "number", "int": "number",
     "bigint": "number", "choice": "number", "state": "number", "status": "number", "bool": "bool", "date": "moment",
     "datetime": "moment", "localdate": "moment", "guid": "guid", "lookup": "guid", "managed": "managed",
@@ -95,7 +101,9 @@ def _comparison(node: Compare, scope: Scope) -> Predicate:
     if isinstance(node.right, Literal):
         _check_types(column, node.right, node.operator)
         return _against(left, node.operator, _folded(node.right, column))
-    right, _ = _operand(node.right, scope)
+    right, other = _operand(node.right, scope)
+    if column is not None and other is not None and FAMILIES[column.kind] != FAMILIES[other.kind]:
+        raise _incompatible(edm_type(column), edm_type(other), node.operator)
     return lambda row: _holds(node.operator, _seen(left(row)), _seen(right(row)))
 
 
@@ -111,20 +119,16 @@ def _operand(node: Node, scope: Scope) -> tuple[Getter, Column | None]:
 def _check_types(column: Column | None, literal: Literal, word: str) -> None:
     if column is None or literal.type == "null":
         return
-    wanted, given = _FAMILIES[column.kind], _LITERAL_FAMILIES[literal.type]
+    wanted, given = FAMILIES[column.kind], _LITERAL_FAMILIES[literal.type]
     if wanted != given:
-        kind = {
-            "eq": "Equal",
-            "ne": "NotEqual",
-            "gt": "GreaterThan",
-            "ge": "GreaterThanOrEqual",
-            "lt": "LessThan",
-            "le": "LessThanOrEqual",
-        }
-        raise errors.bad_query(
-            f"A binary operator with incompatible types was detected. Found operand types '{edm_type(column)}' and "
-            f"'{_LITERAL_TYPES[given]}' for operator kind '{kind[word]}'."
-        )
+        raise _incompatible(edm_type(column), _LITERAL_TYPES[given], word)
+
+
+def _incompatible(left: str, right: str, word: str) -> errors.DataverseError:
+    return errors.bad_query(
+        f"A binary operator with incompatible types was detected. Found operand types '{left}' and '{right}' for "
+        f"operator kind '{_KINDS[word]}'."
+    )
 
 
 def _folded(literal: Literal, column: Column | None) -> Any:
@@ -227,9 +231,10 @@ def _text_test(node: Call, scope: Scope) -> Predicate:
 def cast(literal: Literal, column: Column | None) -> Any:
     """Read a function's text argument as the type of its column. *Raises* DataverseError (400) when it is none."""
     value = literal.value
-    if column is None or not isinstance(value, str):
+    if column is None or value is None or not isinstance(value, str):
+        _check_types(column, literal, "eq")
         return comparable(as_moment(value))
-    family = _FAMILIES[column.kind]
+    family = FAMILIES[column.kind]
     readers: dict[str, Callable[[str], Any]] = {
         "guid": parse_guid,
         "number": to_number,
@@ -256,51 +261,66 @@ def _between(read: Getter, column: Column | None, values: list[Literal], _: Scop
     if len(values) != 2:  # noqa: PLR2004 - from and to
         raise errors.bad_query("Between needs two values.")
     low, high = (cast(value, column) for value in values)
+    if low is None or high is None or type(low) is not type(high):
+        raise errors.bad_query("Between needs two values of the column's type.")
     return lambda row: (value := _seen(read(row))) is not None and low <= value <= high
 
 
-def _since(unit: timedelta) -> Callable[[Getter, Column | None, list[Literal], Scope], Predicate]:
-    def build(read: Getter, _: Column | None, values: list[Literal], scope: Scope) -> Predicate:
-        if not values:
-            raise errors.bad_query("The function needs PropertyValue.")
-        start = scope.now() - unit * int(str(values[0].value))
-        return lambda row: (value := as_moment(read(row))) is not None and start <= value <= scope.now()
+def _since(unit: timedelta) -> Builder:
+    def build(read: Getter, column: Column | None, values: list[Literal], scope: Scope) -> Predicate:
+        _needs_dates(column)
+        start, end = scope.now() - unit * _amount(values), scope.now()
+        return lambda row: (value := as_moment(read(row))) is not None and start <= value <= end
 
     return build
 
 
-def _day(shift: int) -> Callable[[Getter, Column | None, list[Literal], Scope], Predicate]:
-    def build(read: Getter, _: Column | None, __: list[Literal], scope: Scope) -> Predicate:
+def _day(shift: int) -> Builder:
+    def build(read: Getter, column: Column | None, _: list[Literal], scope: Scope) -> Predicate:
+        _needs_dates(column)
         wanted = (scope.now() + timedelta(days=shift)).date()
         return lambda row: (value := as_moment(read(row))) is not None and value.date() == wanted
 
     return build
 
 
-def _on(word: str) -> Callable[[Getter, Column | None, list[Literal], Scope], Predicate]:
+def _on(compare: Callable[[Any, Any], bool]) -> Builder:
     def build(read: Getter, column: Column | None, values: list[Literal], _: Scope) -> Predicate:
-        if not values:
-            raise errors.bad_query("The function needs PropertyValue.")
-        wanted = cast(values[0], column).date()
-        tests = {"On": operator.eq, "OnOrAfter": operator.ge, "OnOrBefore": operator.le}
-        return lambda row: (value := as_moment(read(row))) is not None and tests[word](value.date(), wanted)
+        _needs_dates(column)
+        moment = cast(values[0], column) if values else None
+        if moment is None:
+            raise errors.bad_query("The function needs a date as its PropertyValue.")
+        wanted = moment.date()
+        return lambda row: (value := as_moment(read(row))) is not None and compare(value.date(), wanted)
 
     return build
+
+
+def _needs_dates(column: Column | None) -> None:
+    if column is None or FAMILIES[column.kind] != "moment":
+        raise errors.bad_query("The function can be used with columns that hold dates only.")
+
+
+def _amount(values: list[Literal]) -> int:
+    text = str(values[0].value) if values else ""
+    if not text.isdigit() or not 0 < int(text) <= MOST_UNITS:
+        raise errors.bad_query(f"The function needs a whole number from 1 to {MOST_UNITS} as its PropertyValue.")
+    return int(text)
 
 
 def _equal_user(read: Getter, _: Column | None, __: list[Literal], scope: Scope) -> Predicate:
     return lambda row: read(row) == scope.user_id()
 
 
-def _null(*, wanted: bool) -> Callable[[Getter, Column | None, list[Literal], Scope], Predicate]:
+def _null(*, wanted: bool) -> Builder:
     return lambda read, _column, _values, _scope: lambda row: (read(row) is None) is wanted
 
 
-_CRM_FUNCTIONS: Mapping[str, Callable[[Getter, Column | None, list[Literal], Scope], Predicate]] = {
+_CRM_FUNCTIONS: Mapping[str, Builder] = {
     "In": _in, "NotIn": _not_in, "Between": _between, "LastXDays": _since(timedelta(days=1)),
     "LastXHours": _since(timedelta(hours=1)), "LastXWeeks": _since(timedelta(weeks=1)), "Today": _day(0),
-    "Yesterday": _day(-1), "Tomorrow": _day(1), "On": _on("On"), "OnOrAfter": _on("OnOrAfter"),
-    "OnOrBefore": _on("OnOrBefore"), "EqualUserId": _equal_user, "Null": _null(wanted=True),
+    "Yesterday": _day(-1), "Tomorrow": _day(1), "On": _on(operator.eq), "OnOrAfter": _on(operator.ge),
+    "OnOrBefore": _on(operator.le), "EqualUserId": _equal_user, "Null": _null(wanted=True),
     "NotNull": _null(wanted=False),
 }  # fmt: skip
 
