@@ -65,6 +65,7 @@ bench: $(INSTALLED)  ## measure calls, overhead, throughput, memory and start-up
 
 docs: $(INSTALLED)  ## write the generated reference pages, then check every page's samples
 	$(BIN)/python -m docs.reference.generate
+	$(BIN)/python -m closedwon.cli.reference docs/reference/cli.md
 	$(BIN)/pytest -q tests/docs
 
 demo: $(INSTALLED)  ## the whole story in the terminal: deals won, invoiced, paid, broken and healed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.resources
 import subprocess
 import sys
@@ -105,3 +106,29 @@ def test_the_version_is_the_package_s() -> None:
     """The installed version is the one the code states."""
     stated = importlib.import_module("closedwon").__version__
     assert metadata.version("closedwon") == stated
+
+
+def test_what_the_code_imports_is_declared() -> None:
+    """Every library that src imports is a dependency of ours, not one that happens to be there."""
+    project = tomllib.loads((tree.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]["postgres"]
+    declared = {metadata_name(line.replace("[", ";")) for line in (*project["dependencies"], *extras)}
+    providers = metadata.packages_distributions()
+    foreign = {root for path in tree.modules() for root in imported_roots(path)} - {"closedwon", "closedwon_sandbox"}
+    undeclared = {
+        root
+        for root in foreign - sys.stdlib_module_names
+        if not declared & {metadata_name(name) for name in providers.get(root, [root])}
+    }
+    assert undeclared == set()
+
+
+def imported_roots(path: Path) -> set[str]:
+    """Return the first parts of the names that a module imports."""
+    roots: set[str] = set()
+    for node in ast.walk(tree.parse(path)):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            roots.add(node.module.partition(".")[0])
+    return roots
