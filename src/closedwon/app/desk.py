@@ -43,8 +43,9 @@ class Desk:
         findings: list[Finding] = []
         for one in self._connections(tenant):
             findings += self._check_connection(one)
-        integrations = [one for one in self._app.settings.integrations.values() if one.tenant == tenant]
-        findings += [self._check_reference(tenant, one.books) for one in integrations]
+        stopped = {finding.subject for finding in findings if finding.code}
+        books = {one.books for one in self._app.settings.integrations.values() if one.tenant == tenant}
+        findings += [self._check_reference(tenant, one) for one in sorted(books) if f"{tenant}.{one}" not in stopped]
         return findings
 
     def check_store(self) -> Finding:
