@@ -365,8 +365,6 @@ def open_app(path: Path, clock: Clock | None = None, on_exchange: Callable[[Exch
 def _open_store(url: str) -> Database:
     database = Database(url)
     migrate(database)
-    with database.begin():
-        pass  # a store that cannot be written is refused here, in our words
     return database
 
 

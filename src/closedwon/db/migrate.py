@@ -22,10 +22,12 @@ FOLDER = Path(__file__).with_name("migrations")
 def migrate(database: Database) -> None:
     """Create or upgrade the tables. Nothing happens, quickly, when they are up to date.
 
-    *Raises* Misconfigured for another product's database and for one that a newer version has migrated.
+    *Raises* Misconfigured for another product's database, for one that a newer version has migrated and for one that
+    cannot be written.
     """
     found = find_version(database)
     if found == HEAD:
+        _prove_writable(database)
         return
     if found is None:
         _refuse_strangers(database)
@@ -72,6 +74,12 @@ def _config(tx: sa.Connection) -> Config:
 
 def _known_versions() -> set[str]:
     return {path.name.split("_", 1)[0] for path in (FOLDER / "versions").glob("*.py")}
+
+
+def _prove_writable(database: Database) -> None:
+    """Write something that changes nothing: a store that is read-only is refused here, in our words."""
+    with database.begin() as tx:
+        tx.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = version_num"))  # noqa: S608 - our constant
 
 
 def _refuse_strangers(database: Database) -> None:
