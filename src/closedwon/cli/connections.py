@@ -46,7 +46,7 @@ def check(*, options: Options = OPTIONS) -> int:
         with progress("Checking", quiet=options.as_json):
             findings += _look_at_systems(options, tenants)
     except ClosedwonError as error:
-        findings.append(_failed("store", error))
+        findings.append(_failed("store and key", error))
         code = exit_code_of(error)
     code = code or _judge(findings)
     if options.as_json:

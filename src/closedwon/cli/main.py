@@ -11,7 +11,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from closedwon import __version__
-from closedwon.cli.output import EXIT_FAILED, EXIT_FINE, EXIT_USAGE, exit_code_of, print_error, print_fault
+from closedwon.cli.output import EXIT_FAILED, EXIT_FINE, EXIT_USAGE, Screen, exit_code_of, print_error, print_fault
 from closedwon.kernel.errors import ClosedwonError, Misconfigured
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def build_cli() -> App:
         help_epilogue=EPILOGUE,
         version=__version__,
         help_format="plaintext",
+        console=Screen(),
     )
     for name, place, sentence in COMMANDS:
         more = DETAILS.get(name, "").replace("\n", " ")
