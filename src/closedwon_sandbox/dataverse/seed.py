@@ -309,7 +309,7 @@ class _Seeding:
             "quantity": decimal(line.quantity),
             "priceperunit": money(line.unit_price),
             "manualdiscountamount": money(line.discount) if line.discount else None,
-            "tax": money(line.tax) if line.tax else None,
+            "tax": money(line.tax),  # 0, not nothing: on an export the seller says that there is no tax
             "lineitemnumber": number,
             "sequencenumber": number,
             "isproductoverridden": product is None,

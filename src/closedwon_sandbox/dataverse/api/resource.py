@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from closedwon_sandbox.dataverse import errors, records
-from closedwon_sandbox.dataverse.api.members import Property, References
+from closedwon_sandbox.dataverse.api.members import Asked, Property, References
 from closedwon_sandbox.dataverse.api.wire import json_reply, read_body
 from closedwon_sandbox.dataverse.odata.changes import Tracking, refuse_options
 from closedwon_sandbox.dataverse.odata.listing import Listing
@@ -157,12 +157,15 @@ class Resource:
         row = self._existing(address)
         name = rest[0].name
         if rest[-1].name == "$ref":
-            return References(self, row, rest).answer()
+            return References(self._asked(), row, rest).answer()
         if name in self.table.wires and len(rest) <= 2:  # noqa: PLR2004 - the property and perhaps $value
-            return Property(self, row, name, raw=len(rest) > 1).answer()
+            return Property(self._asked(), row, name, raw=len(rest) > 1).answer()
         if name in self.table.collections or name in self.table.navigations:
             return self._verb({"GET": lambda: self._related(row, name, rest[1:])})
         raise errors.unknown_segment(name)
+
+    def _asked(self) -> Asked:
+        return Asked(self.env, self.request, self.call, self.table)
 
     def _existing(self, address: Address) -> Row:
         if address.row_id is None:
