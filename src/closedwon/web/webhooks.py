@@ -89,7 +89,8 @@ def build_hooks(settings: Settings, intake: Intake) -> list[object]:
         request_max_body_size=LARGEST_BODY,
         include_in_schema=False,
     )
-    async def receive(connector: str, reference: str, request: Request[Any, Any, Any]) -> Response[None]:
-        return Response(None, status_code=await desk.receive(connector, reference, request))
+    async def receive(request: Request[Any, Any, Any]) -> Response[None]:
+        named = request.path_params
+        return Response(None, status_code=await desk.receive(named["connector"], named["reference"], request))
 
     return [receive]
