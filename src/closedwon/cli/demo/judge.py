@@ -43,7 +43,8 @@ class Holdings:
     deals: dict[str, Record]  # all opportunities by id
     invoices: tuple[Record, ...]  # live sales invoices of the books
     crm_invoices: dict[str, list[Record]]  # by deal
-    payments: dict[str, Decimal]  # live payments by invoice
+    payments: dict[str, Decimal]  # the sum of live payments by invoice
+    payment_count: int
     currencies: dict[str, str]  # code by id
     counts: dict[str, int]  # what a second run must leave alone
 
@@ -76,6 +77,7 @@ def read_holdings(state: Record) -> Holdings:
         invoices=live,
         crm_invoices=dict(crm_invoices),
         payments=dict(payments),
+        payment_count=sum(1 for row in books["payments"] if row["Status"] != PAYMENT_GONE),
         currencies={row["transactioncurrencyid"]: row["isocurrencycode"] for row in crm["currencies"]},
         counts={
             "invoices": len(books["invoices"]),

@@ -13,7 +13,7 @@ from closedwon.cli.demo.judge import Verdict, judge, judge_unchanged, read_holdi
 from closedwon.cli.demo.payer import Payer
 from closedwon.cli.demo.report import SYSTEMS, Report, count_calls
 from closedwon.cli.demo.seller import Seller
-from closedwon.cli.demo.stage import CLOCK, INTEGRATION, TENANT
+from closedwon.cli.demo.stage import CLOCK, TENANT, open_runs
 from closedwon.kernel.clock import parse_instant
 from closedwon.kernel.errors import ClosedwonError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 CALLS_PER_BLOCK, BLOCK = 12, 200  # at most so many calls to a system per so many deals
 STALLED_S = 150  # longer than a spent minute of a vendor's limit takes to pass
-OPEN_STATES = ("pending", "running", "waiting")
 MEANING = "deal won, or product started if that was later, until the invoice stood in the books"
 
 
@@ -52,7 +51,7 @@ class Proof:
         self._pay()
         held = read_holdings(self.stage.sandbox.state())
         self.report.deals, self.report.invoices = len(held.won), len(held.invoices)
-        self.report.payments = len(held.payments)
+        self.report.payments = held.payment_count
         self.report.verdicts += [self._count(held), *judge(held, all_paid=True), *self._bars()]
         self._run_again(held)
         self._run_with_empty_store(held)
@@ -85,7 +84,7 @@ class Proof:
         self.stage.start_product()
         self.stage.set_books_webhook()
         self._wait_for("new_xerolink ne null", "invoices in the CRM")
-        self.report.seconds["backlog worked off"] = CLOCK.monotonic() - began
+        self.report.seconds["backlog invoiced"] = CLOCK.monotonic() - began
         for invoice in Payer(self.stage.sandbox).list_invoices():
             won_at = seller.won_at.get(invoice.get("Reference", ""))
             if won_at is not None:
@@ -99,7 +98,7 @@ class Proof:
         self.say(f"{paid} invoices are paid in the books")
         self._wait_for("statecode eq 2", "invoices paid in the CRM")
         self._wait_until_quiet()
-        self.report.seconds["payments mirrored"] = CLOCK.monotonic() - began
+        self.report.seconds["payments shown"] = CLOCK.monotonic() - began
         self._count_calls("backlog with payments")
 
     def _run_again(self, before: Holdings) -> None:
@@ -163,7 +162,7 @@ class Proof:
     def _wait_until_quiet(self) -> None:
         """Wait until no run is open."""
         with self.stage.desk() as desk:
-            self.stage.wait(lambda: not _open_runs(desk.status(TENANT)), STALLED_S, "the runs did not end", 0.2)
+            self.stage.wait(lambda: not open_runs(desk.status(TENANT)), STALLED_S, "the runs did not end", 0.2)
 
     def _count_calls(self, phase: str) -> None:
         self.report.calls.append(count_calls(phase, self.stage.sandbox.control("GET", "stats")))
@@ -190,11 +189,6 @@ class Proof:
     def _unthrottled(self) -> Verdict:
         wrong = tuple(f"{one.throttled} in {one.phase}" for one in self.report.calls if one.throttled)
         return Verdict("no call was refused as one too many (429)", wrong)
-
-
-def _open_runs(status: dict[str, Any]) -> int:
-    lanes = [states for lane, states in status["runs"].items() if lane.startswith(f"{INTEGRATION}/")]
-    return sum(int(states.get(state, 0)) for states in lanes for state in OPEN_STATES)
 
 
 def _endpoints(system: dict[str, Any]) -> str:

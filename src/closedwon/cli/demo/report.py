@@ -138,7 +138,7 @@ def _figures(report: Report) -> list[tuple[str, str]]:
     return [
         ("deals won", str(report.deals)),
         ("invoices in the books", str(report.invoices)),
-        ("payments mirrored", str(report.payments)),
+        ("payments in the books", str(report.payments)),
         ("deal won → invoice, p50 / p95 / p99", times),
         *((name, f"{value:.1f} s") for name, value in report.seconds.items()),
     ]

@@ -30,6 +30,7 @@ CONFIG_FILE = "closedwon-demo.yaml"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 15
 POLL_S = 0.05
+OPEN_STATES = ("pending", "running", "waiting")
 QUOTED_LINES = 12
 PRODUCT = "closedwon.cli.main"
 CLOCK = SystemClock()
@@ -46,6 +47,11 @@ class Stage:
     sandbox_process: subprocess.Popen[bytes]
     product: subprocess.Popen[bytes] | None = None
     config: Path = field(default=Path(CONFIG_FILE))
+
+    @property
+    def product_id(self) -> int:
+        """Return the product's process id, 0 while it does not run."""
+        return self.product.pid if self.product is not None else 0
 
     @property
     def url(self) -> str:
@@ -82,7 +88,7 @@ class Stage:
         started = CLOCK.monotonic()
         command = [sys.executable, "-m", PRODUCT, "run", "--config", str(self.config), "--port", str(self.port)]
         with (self.folder / "run.log").open("ab") as log:
-            self.product = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - our own program
+            self.product = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)  # noqa: S603 - our own program
         self.wait(self._answers, START_TIMEOUT_S, "the product did not start")
         return CLOCK.monotonic() - started
 
@@ -188,6 +194,11 @@ def open_stage(folder: Path, seed: int, http: HttpClient) -> Iterator[Stage]:
         _end(process)
 
 
+def open_runs(status: dict[str, Any]) -> int:
+    """Count the runs that are not at an end yet, out of what the desk says."""
+    return sum(int(states.get(state, 0)) for states in status["runs"].values() for state in OPEN_STATES)
+
+
 def _refuse_used(folder: Path) -> None:
     """Refuse a folder with the store of an earlier demo: it knows records of a sandbox that is gone."""
     if any(folder.glob("*.db")):
@@ -206,7 +217,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # whoever presses Ctrl+C again will not wait
         process.kill()
         process.wait()
 
