@@ -123,6 +123,18 @@ class Table:
         if column.kind == "money" and column.base_of is None:
             self.add(Column(f"{column.name}_base", "money", readonly=True, custom=column.custom, base_of=column.name))
 
+    def copy(self) -> Table:
+        """Return a table that can be extended without this one changing."""
+        return replace(
+            self,
+            columns=dict(self.columns),
+            wires=dict(self.wires),
+            navigations=dict(self.navigations),
+            children=list(self.children),
+            collections=dict(self.collections),
+            keys=dict(self.keys),
+        )
+
     def remove(self, name: str) -> None:
         """Forget a column and its twin."""
         for doomed in (name, f"{name}_base"):
@@ -157,6 +169,15 @@ class Schema:
         """Return a table by logical name; it must exist."""
         return self.tables[name]
 
+    def copy(self) -> Schema:
+        """Return a schema that can be extended without this one changing."""
+        return Schema.of({name: table.copy() for name, table in self.tables.items()})
+
+    @classmethod
+    def of(cls, tables: dict[str, Table]) -> Schema:
+        """Build a schema of tables by logical name."""
+        return cls(tables, {table.set_name: table for table in tables.values()})
+
 
 def stable_id(*parts: str) -> str:
     """Make the id that a built-in thing has in every sandbox."""
@@ -164,17 +185,20 @@ def stable_id(*parts: str) -> str:
 
 
 def load_schema() -> Schema:
-    """Build a fresh schema from tables.yaml."""
-    document = _document()
-    tables = {name: _table(name, entry, document) for name, entry in document["tables"].items()}
-    schema = Schema(tables, {table.set_name: table for table in tables.values()})
-    for name, entry in document["tables"].items():
-        for column, text in _lookups(tables[name], entry):
-            _relate(schema, tables[name], column, text)
-    return schema
+    """Return a fresh schema of what tables.yaml describes."""
+    return _built_in().copy()
 
 
 @functools.cache
+def _built_in() -> Schema:
+    document = _document()
+    schema = Schema.of({name: _table(name, entry, document) for name, entry in document["tables"].items()})
+    for name, entry in document["tables"].items():
+        for column, text in _lookups(schema.get(name), entry):
+            _relate(schema, schema.get(name), column, text)
+    return schema
+
+
 def _document() -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = resources.files(__package__).joinpath("tables.yaml").read_text(encoding="utf-8")
