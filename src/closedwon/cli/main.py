@@ -78,7 +78,7 @@ Where nothing is missing nothing happens.""",
 EPILOGUE = "Exit codes: 0 fine, 1 work failed, 2 usage or configuration, 3 cannot reach a system."
 
 
-def build_cli() -> App:
+def build_cli(*, completion: bool = True) -> App:
     """Build the command line. Nothing of the product is imported by it."""
     cli = App(
         name="closedwon",
@@ -96,7 +96,8 @@ def build_cli() -> App:
         for name, place, inner in commands:
             nested.command(place, name=name, help=inner)
         cli.command(nested)
-    cli.register_install_completion_command(help="Install completion for your shell.")
+    if completion:
+        cli.register_install_completion_command(help="Install completion for your shell.")
     return cli
 
 

@@ -14,13 +14,15 @@ HEADER = f"""\
 {EPILOGUE}
 Every command that prints data has `--json`: one document on standard output, errors as JSON on standard error.
 `NO_COLOR` is honoured, and `CLOSEDWON_CONFIG` names the configuration where `--config` does not.
+`closedwon --install-completion` installs completion for bash, zsh, fish or PowerShell.
 
 """
 
 
 def render_reference() -> str:
     """Render the page. Imports every command."""
-    page = build_cli().generate_docs(output_format="markdown", recursive=True, heading_level=1, max_heading_level=4)
+    cli = build_cli(completion=False)  # its usage line would name the program that writes this page
+    page = cli.generate_docs(recursive=True, heading_level=1, max_heading_level=4, usage_name="closedwon")
     title, _, rest = page.strip().partition("\n")
     lines = [line.rstrip() for line in f"{title}\n\n{HEADER}{rest.strip()}\n".splitlines()]
     return "\n".join(lines) + "\n"
