@@ -18,7 +18,7 @@ from closedwon.engine.resolver import resolve
 from closedwon.engine.retry import treat
 from closedwon.engine.run import Ending, Outcome, State, StepLog, split_lane
 from closedwon.kernel.clock import render_instant
-from closedwon.kernel.errors import ClosedwonError, Misconfigured, NotConnected
+from closedwon.kernel.errors import ClosedwonError, Misconfigured, NotConnected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from closedwon.engine.store import EngineStore
 
 BATCH_LIMIT = 200  # runs executed together; each vendor's own limit splits the calls, see docs/adr/0007
+
+COMMIT_TRIES = 120
+COMMIT_WAIT_S = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -118,16 +121,15 @@ class Batch:
 
     def commit(self) -> None:
         """Save steps, endings and review items of the runs that have left, in one transaction."""
-        endings, self._endings = self._endings, []
-        logs, self._logs = self._logs, []
         with self.store.transaction() as tx:
-            self.store.log_steps(tx, self.integration.tenant, logs)
-            self.store.end(tx, [ending for ending, _ in endings])
-            for ending, error in endings:
-                if ending.state in {State.PARKED, State.FAILED} and error is not None:
-                    self.reviewer.park(tx, ending.run, error, self.names.get(ending.run.record_id, ""))
-                elif ending.state is State.SUCCEEDED:
+            self.store.log_steps(tx, self.integration.tenant, self._logs)
+            overtaken = self.store.end(tx, [ending for ending, _ in self._endings])
+            for ending, error in self._endings:
+                if ending.state is State.SUCCEEDED or ending.run.id in overtaken:
                     self.reviewer.settle(tx, ending.run)
+                elif ending.state in {State.PARKED, State.FAILED} and error is not None:
+                    self.reviewer.park(tx, ending.run, error, self.names.get(ending.run.record_id, ""))
+        self._endings, self._logs = [], []
 
 
 @dataclass(slots=True)
@@ -173,6 +175,18 @@ class BatchLoop:
         else:
             for run in list(batch.runs):
                 batch.fail(run, ClosedwonError(f"the flow {flow.name} left this run unfinished"))
+        self._commit(batch)
+
+    def _commit(self, batch: Batch) -> None:
+        """Commit, however long the store is locked or its disk full: what became of the runs is known only here."""
+        for _ in range(COMMIT_TRIES):
+            try:
+                batch.commit()
+            except Unavailable as error:
+                log.warning("endings could not be stored, trying again", error=error.text)
+                batch.integration.clock.sleep(COMMIT_WAIT_S)
+            else:
+                return
         batch.commit()
 
     def _resolve_uncertain(self, batch: Batch, lane: str) -> None:

@@ -112,6 +112,8 @@ class Intake:
                 return
 
     def _commit(self, group: Sequence[tuple[Sequence[Event], Future[int]]]) -> None:
+        # Who has given up waiting was told so, and the event is sent again; from here on nobody can give up any more.
+        group = [(events, future) for events, future in group if future.set_running_or_notify_cancel()]
         try:
             self.accept([event for events, _ in group for event in events])
         except Exception as error:  # the sender is told, and sends again

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+INTERNAL_ERROR = 500  # a vendor remembers this failure under the call's key; what a gateway says it never saw
+
 Payload = TypeVar("Payload")
 Record = TypeVar("Record")
 
@@ -96,8 +98,8 @@ class LedgerStore(Protocol):
     def mark_answered(self, tx: Any, intents: Sequence[Intent], error: Any) -> None:
         """Note that the vendor answered with a failure."""
 
-    def list_void_intents(self, tenant: str, operation: str, record_ids: Sequence[str]) -> dict[str, Intent]:
-        """Return the latest intents that did not happen, by record."""
+    def list_last_intents(self, tenant: str, operation: str, record_ids: Sequence[str]) -> dict[str, Intent]:
+        """Return the latest settled intent of each record."""
 
 
 @dataclass(slots=True)
@@ -117,36 +119,20 @@ class Ledger:
         """
         results: dict[str, Result[Record]] = {}
         broken: ClosedwonError | None = None
-        for intents, chunk in self._calls(operation, elements):
+        last = self.store.list_last_intents(self.tenant, operation.name, [one.record_id for one in elements])
+        for chunk in _calls(operation.limit, elements, last):
             if broken is not None:
                 results |= {one.record_id: Result(error=broken) for one in chunk}
                 continue
-            answered, broken = self._send(operation, intents, chunk)
+            answered, broken = self._send(operation, self._promise(operation, chunk, last), chunk)
             results |= answered
         return [results[one.record_id] for one in elements]
 
-    def _calls(
-        self, operation: Operation[Payload, Record], elements: Sequence[Element[Payload]]
-    ) -> Iterator[tuple[list[Intent], list[Element[Payload]]]]:
-        """Split elements into calls. Elements whose call got lost before go together again, so its key is the same."""
-        lost = self.store.list_void_intents(self.tenant, operation.name, [one.record_id for one in elements])
-
-        def former(one: Element[Payload]) -> tuple[str, int]:
-            intent = lost.get(one.record_id)
-            return (intent.call_id, intent.position) if intent else ("", 0)
-
-        ordered = sorted(elements, key=former)
-        for _, group in groupby(ordered, key=lambda one: former(one)[0]):
-            members = list(group)
-            for start in range(0, len(members), operation.limit):
-                chunk = members[start : start + operation.limit]
-                yield self._promise(operation, chunk, lost), chunk
-
     def _promise(
-        self, operation: Operation[Payload, Record], chunk: Sequence[Element[Payload]], lost: Mapping[str, Intent]
+        self, operation: Operation[Payload, Record], chunk: Sequence[Element[Payload]], last: Mapping[str, Intent]
     ) -> list[Intent]:
         hashes = [fingerprint(one.request) for one in chunk]
-        epoch = max((lost[one.record_id].epoch for one in chunk if one.record_id in lost), default=0)
+        epoch = max((_next_epoch(last[one.record_id]) for one in chunk if one.record_id in last), default=0)
         members = [[one.record_id, digest] for one, digest in zip(chunk, hashes, strict=True)]
         key = fingerprint(self.tenant, operation.connection, operation.name, members, epoch)
         call_id = new_id()
@@ -177,7 +163,7 @@ class Ledger:
         try:
             written = operation.send([one.payload for one in chunk], intents[0].idempotency_key)
         except OutcomeUnknown as error:
-            if error.details.get("answered"):
+            if error.details.get("answered") or error.details.get("status") == INTERNAL_ERROR:
                 with self.store.transaction() as tx:
                     self.store.mark_answered(tx, intents, error.as_dict())
             later = Unavailable("an earlier call of this batch got no answer", hint="it is tried again by itself")
@@ -214,3 +200,23 @@ class Ledger:
         with self.store.transaction() as tx:
             for intent in intents:
                 self.store.settle_intent(tx, intent, "void", error=error.as_dict())
+
+
+def _calls(
+    limit: int, elements: Sequence[Element[Payload]], last: Mapping[str, Intent]
+) -> Iterator[list[Element[Payload]]]:
+    """Split elements into calls. Elements whose call got lost before go together again, so its key is the same."""
+
+    def former(one: Element[Payload]) -> tuple[str, int]:
+        intent = last.get(one.record_id)
+        return (intent.call_id, intent.position) if intent and intent.state == "void" else ("", 0)
+
+    for _, group in groupby(sorted(elements, key=former), key=lambda one: former(one)[0]):
+        members = list(group)
+        for start in range(0, len(members), limit):
+            yield members[start : start + limit]
+
+
+def _next_epoch(last: Intent) -> int:
+    """Return the epoch of a record's next intent: a refusal must not be answered from the vendor's memory again."""
+    return last.epoch + (last.state == "rejected")

@@ -22,6 +22,9 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+QUEUED = (State.PENDING, State.WAITING, State.PARKED)  # a record has at most one such run in a lane
+
+
 class Outcome(StrEnum):
     """What a succeeded run did. Nothing to do is an outcome, not a failure."""
 

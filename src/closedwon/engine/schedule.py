@@ -61,6 +61,8 @@ class Housekeeper:
                     self._store.free_lost(LOST_AFTER_S)
             except ClosedwonError as error:  # the store is away for a moment; the next beat tries again
                 log.warning("housekeeping skipped", error=error.text)
+            except Exception:  # without this thread others would take us for dead, and nothing would be woken
+                log.exception("housekeeping failed")
 
     def _take_over(self, alive: set[str]) -> None:
         dead = self._runner.busy_executors() - alive

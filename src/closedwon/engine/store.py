@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from closedwon.db.connect import insert
 from closedwon.db.schema import event, executor, intent, lane, run, step_log
 from closedwon.engine.ledger import Intent
-from closedwon.engine.run import Run, State
+from closedwon.engine.run import QUEUED, Run, State
 from closedwon.kernel.clock import Clock, render_instant
 from closedwon.kernel.ids import new_id
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from closedwon.db.connect import Database
     from closedwon.engine.run import Ending, StepLog
 
-QUEUED = (State.PENDING, State.WAITING, State.PARKED)
 CHUNK = 400  # values in one IN (…)
+OVERTAKEN = "a newer run of the same record goes on"
 
 
 class EngineStore:
@@ -46,8 +46,9 @@ class EngineStore:
         """Mark a lane awake; return the generation to queue, None when it is queued already."""
         row = tx.execute(sa.select(lane).where(lane.c.tenant == tenant, lane.c.name == name).with_for_update()).first()
         if row is None:
-            tx.execute(insert(tx, lane).values(tenant=tenant, name=name, awake=1, woken_at=self.now()))
-            return 0
+            statement = insert(tx, lane).values(tenant=tenant, name=name, awake=1, woken_at=self.now())
+            made = tx.execute(statement.on_conflict_do_nothing()).rowcount
+            return 0 if made else self.rouse(tx, tenant, name)  # another process was first
         if row.awake:
             return None
         self._set_lane(tx, tenant, name, awake=1, woken_at=self.now())
@@ -159,15 +160,15 @@ class EngineStore:
         )
         return [as_run(row) for row in rows]
 
-    def end(self, tx: sa.Connection, endings: Sequence[Ending]) -> None:
-        """Record how runs left their batch. A run that a newer one of its record has overtaken is cancelled."""
+    def end(self, tx: sa.Connection, endings: Sequence[Ending]) -> set[str]:
+        """Record how runs left their batch; return the ids of those cancelled because a newer run overtook them."""
         overtaken = self._list_overtaken(tx, endings)
         now = self.now()
         for ending in endings:
             state = ending.state
             reason = ending.reason
             if ending.run.id in overtaken and state in QUEUED:
-                state, reason = State.CANCELLED, "a newer run of the same record goes on"
+                state, reason = State.CANCELLED, OVERTAKEN
             tx.execute(
                 sa.update(run)
                 .where(run.c.tenant == ending.run.tenant, run.c.id == ending.run.id)
@@ -181,6 +182,7 @@ class EngineStore:
                     finished_at=None if state in QUEUED else now,
                 ),
             )
+        return overtaken
 
     def _list_overtaken(self, tx: sa.Connection, endings: Sequence[Ending]) -> set[str]:
         staying = [ending.run for ending in endings if ending.state in QUEUED]
@@ -201,11 +203,19 @@ class EngineStore:
         row = tx.execute(sa.select(run).where(run.c.tenant == tenant, run.c.id == run_id)).first()
         if row is None or row.state not in {State.PARKED, State.WAITING, State.FAILED}:
             return False
+        if row.state == State.FAILED and self._is_queued(tx, row):
+            return False  # a newer run of the record does the work
         values: dict[str, Any] = {"state": State.PENDING, "not_before": None, "attempt": 0, "finished_at": None}
         if decision:
             values["decision"] = {**(row.decision or {}), **decision}
         tx.execute(sa.update(run).where(run.c.tenant == tenant, run.c.id == run_id).values(**values))
         return True
+
+    def _is_queued(self, tx: sa.Connection, row: Any) -> bool:
+        query = sa.select(run.c.id).where(
+            run.c.tenant == row.tenant, run.c.lane == row.lane, run.c.record_id == row.record_id
+        )
+        return tx.execute(query.where(run.c.state.in_(QUEUED))).first() is not None
 
     def cancel(self, tx: sa.Connection, tenant: str, run_id: str, reason: str) -> None:
         """End a queued run without doing anything."""
@@ -232,13 +242,15 @@ class EngineStore:
     def free_lost(self, older_than_s: float) -> int:
         """Put runs back that a batch claimed and nobody works on any more; return how many."""
         since = render_instant(self._clock.now() - timedelta(seconds=older_than_s))
+        lost = (run.c.state == State.RUNNING, run.c.started_at < since)
+        newer = run.alias("newer")
+        same = [newer.c[name] == run.c[name] for name in ("tenant", "lane", "record_id")]
+        overtaken = sa.exists().where(*same, newer.c.state.in_(QUEUED))
         with self._database.begin() as tx:
-            result = tx.execute(
-                sa.update(run)
-                .where(run.c.state == State.RUNNING, run.c.started_at < since)
-                .values(state=State.WAITING, not_before=self.now()),
-            )
-            return result.rowcount
+            ended = {"state": State.CANCELLED, "reason": OVERTAKEN, "finished_at": self.now()}
+            tx.execute(sa.update(run).where(*lost, overtaken).values(**ended))
+            freed = {"state": State.WAITING, "not_before": self.now()}
+            return tx.execute(sa.update(run).where(*lost).values(**freed)).rowcount
 
     # --- steps --------------------------------------------------------------------------------------------------
 
@@ -297,16 +309,16 @@ class EngineStore:
         with self._database.read() as tx:
             return [_as_intent(row) for row in tx.execute(query)]
 
-    def list_void_intents(self, tenant: str, operation: str, record_ids: Sequence[str]) -> dict[str, Intent]:
-        """Return each record's latest intent of an operation that was sent and did not happen."""
+    def list_last_intents(self, tenant: str, operation: str, record_ids: Sequence[str]) -> dict[str, Intent]:
+        """Return each record's latest intent of an operation, of those that are settled."""
         found: dict[str, Intent] = {}
         with self._database.read() as tx:
             for chunk in _chunks(list(record_ids)):
                 rows = tx.execute(
                     sa.select(intent)
                     .where(intent.c.tenant == tenant, intent.c.record_id.in_(chunk))
-                    .where(intent.c.operation == operation, intent.c.state == "void")
-                    .order_by(intent.c.created_at),
+                    .where(intent.c.operation == operation, intent.c.state != "open")
+                    .order_by(intent.c.created_at, intent.c.id),
                 )
                 found |= {row.record_id: _as_intent(row) for row in rows}
         return found
