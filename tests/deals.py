@@ -13,6 +13,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
 JSON = msgspec.json.Encoder(decimal_format="number")
 CENT = Decimal("0.01")
@@ -37,6 +38,7 @@ class People:
             headers={
                 "Authorization": f"Bearer {books['token']}",
                 "Accept": "application/json",
+                "Content-Type": "application/json",
                 "Xero-Tenant-Id": books["organisations"][0]["id"],
             },
             timeout=120,
@@ -44,7 +46,7 @@ class People:
         )
         self._catalogue: dict[str, Any] = {}
 
-    def __enter__(self) -> People:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

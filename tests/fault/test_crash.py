@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deals import People
-from sandbox_process import Sandbox, running_sandbox
 
 from closedwon.app.compose import open_app
+from deals import People
+from sandbox_process import Sandbox, running_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

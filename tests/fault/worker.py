@@ -63,7 +63,7 @@ def around_steps() -> None:
                 checkpoint(f"before step {name}")
                 return enter()
 
-            def __exit__(self, *error: Any) -> Any:
+            def __exit__(self, *error: object) -> Any:
                 result = leave(*error)
                 if error[0] is None:
                     checkpoint(f"after step {name}")
@@ -94,12 +94,12 @@ def main() -> int:
         ends = time.monotonic() + PATIENCE_S
         while not settled(app):
             if time.monotonic() > ends:
-                print("not settled", app.engine.count_runs("demo"))
+                sys.stdout.write(f"not settled: {app.engine.count_runs('demo')}\n")
                 return 1
             time.sleep(0.02)
     finally:
         app.close()
-    print("\n".join(f"{name}#{number}" for name, number in passed.items()))
+    sys.stdout.write("\n".join(f"{name}#{number}" for name, number in passed.items()) + "\n")
     return 0
 
 

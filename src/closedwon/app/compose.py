@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from closedwon.engine.run import Run
 
 REFERENCE_FRESH = timedelta(hours=1)
+CALLS_OF_A_BATCH = 3  # to either system, where customers are new
 RETENTION = timedelta(days=2)  # of the durable runner's own rows; ours stay
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class App:
         self.replayer = Replayer(self.engine, self.intake)
         self.flows: dict[str, Flow] = build_flows(self.links, self.events, self.engine)
         self._connected: dict[tuple[str, str], Crm | Books] = {}
+        self._budgets: dict[tuple[str, str], CallBudget] = {}
         self.integrations = {key: self._integrate(one) for key, one in settings.integrations.items()}
         self.feeds = Feeds(self.intake, self.events, self.links, self.tenants.started_on)
         self.housekeeper = Housekeeper(self.engine, self.runner, self.intake, self.is_idle)
@@ -89,6 +91,7 @@ class App:
             one = self.settings.connections[key]
             store = _StoredBudget(self.tenants, tenant, name)
             budget = CallBudget(one.connector.limits(one.settings), store, self.clock)
+            self._budgets[key] = budget
             equipment = Equipment(self.http, self.clock, _StoredToken(self.tenants, tenant, name), budget)
             self._connected[key] = one.connector.build(one.settings, equipment)
         return self._connected[key]
@@ -138,11 +141,18 @@ class App:
         *Raises* Misconfigured when another process works on this SQLite store.
         """
         self._lock.take()
-        loop = BatchLoop(self.engine, Reviewer(self), self.integrations, self.flows, self.is_paused, self.pause)
+        loop = BatchLoop(
+            self.engine, Reviewer(self), self.integrations, self.flows, self.is_paused, self.pause, self.breather_s
+        )
         self.runner.launch(loop.take, loop.work, self._ticks(), workers)
         self.intake.start()
         self.housekeeper.start(alone=self.database.is_sqlite)
         self._started = True
+
+    def breather_s(self, integration: Integration) -> float:
+        """Return how long an integration's lanes should gather work, in seconds: as its scarcer budget says."""
+        names = (integration.crm_connection, integration.books_connection)
+        return max(self._budgets[integration.tenant, name].breather_s(CALLS_OF_A_BATCH) for name in names)
 
     def start_if_alone(self) -> bool:
         """Start working unless another process works on this store; say whether we do."""

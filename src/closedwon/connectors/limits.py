@@ -189,6 +189,17 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return _number(headers, "retry-after")
 
 
+def breather_s(state: BudgetState, limits: Limits, calls: int) -> float:
+    """Return how many seconds to gather work before the next few calls, so that a minute's budget lasts a minute.
+
+    Nothing while half of the window is free; from there on it rises to twice the steady pace. Steady work thus settles
+    at three quarters of the budget, and the rest stays free for what comes in between.
+    """
+    free = _minute_left(state, limits) / limits.usable
+    steady_s = calls * limits.window_s / limits.usable
+    return max(0.0, min(1.0, 1 - free * 2)) * 2 * steady_s
+
+
 def _first_wait(state: BudgetState, now: float, limits: Limits) -> Wait | None:
     if state.paused_until > now:
         return Wait(state.paused_until - now, state.paused_by)
@@ -289,6 +300,10 @@ class CallBudget:
             return {window: max(0, count) for window, count in left.items()}
 
         return self._change(look)
+
+    def breather_s(self, calls: int) -> float:
+        """Return how long to gather work before the next few calls; see the rule of the same name."""
+        return self._change(lambda state, _now: breather_s(state, self._limits, calls))
 
     def _take(self, state: BudgetState, lease_id: str, now: float) -> Wait | None:
         return take(state, lease_id, own_name(), now, self._limits)

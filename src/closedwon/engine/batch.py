@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BATCH_LIMIT = 200  # runs executed together; each vendor's own limit splits the calls, see docs/adr/0007
 
+GATHER_POLL_S = 0.25
 COMMIT_TRIES = 120
 COMMIT_WAIT_S = 5.0
 
@@ -142,13 +143,24 @@ class BatchLoop:
     flows: Mapping[str, Flow]
     paused: Callable[[str, str], bool]  # (tenant, connection) → is it paused
     pause: Callable[[Any, str, str, ClosedwonError], None]  # (tx, tenant, connection or integration:NAME, error)
+    breather_s: Callable[[Integration], float] = lambda _integration: (
+        0.0
+    )  # how long to gather runs when calls get scarce
 
     def take(self, tenant: str, lane: str, batch_id: str) -> int:
         """Claim the lane's due runs, up to a batch; none while one of its connections is paused."""
         integration = self.integrations.get((tenant, split_lane(lane)[0]))
         if integration is None or self._is_paused(integration):
             return len(self.store.take(tenant, lane, batch_id, 0))
+        self._gather(integration, lane)
         return len(self.store.take(tenant, lane, batch_id, BATCH_LIMIT))
+
+    def _gather(self, integration: Integration, lane: str) -> None:
+        """Let runs come together while calls are scarce; a full batch need not wait for more."""
+        rest_s = self.breather_s(integration)
+        while rest_s > 0 and 0 < self.store.count_due(integration.tenant, lane, BATCH_LIMIT) < BATCH_LIMIT:
+            integration.clock.sleep(min(rest_s, GATHER_POLL_S))
+            rest_s -= GATHER_POLL_S
 
     def work(self, tenant: str, lane: str, batch_id: str) -> None:
         """Execute the runs claimed under a batch id."""

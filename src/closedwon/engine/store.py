@@ -123,19 +123,22 @@ class EngineStore:
             again = self._list_batch(tx, tenant, batch_id)
             if again:
                 return again
-            due = sa.or_(
-                run.c.state == State.PENDING,
-                sa.and_(run.c.state == State.WAITING, run.c.not_before <= now),
-            )
-            ids = tx.execute(
-                sa.select(run.c.id)
-                .where(run.c.tenant == tenant, run.c.lane == name, due)
-                .order_by(run.c.id)
-                .limit(limit),
-            )
+            ids = tx.execute(self._due(tenant, name).order_by(run.c.id).limit(limit))
             claim = sa.update(run).where(run.c.tenant == tenant, run.c.id.in_([row.id for row in ids]))
             tx.execute(claim.values(state=State.RUNNING, batch_id=batch_id, started_at=now, not_before=None))
             return self._list_batch(tx, tenant, batch_id)
+
+    def count_due(self, tenant: str, name: str, at_most: int) -> int:
+        """Count the runs of a lane that could go on now, up to a number."""
+        due = self._due(tenant, name).limit(at_most).subquery()
+        with self._database.read() as tx:
+            return int(tx.execute(sa.select(sa.func.count()).select_from(due)).scalar_one())
+
+    def _due(self, tenant: str, name: str) -> sa.Select[tuple[str]]:
+        due = sa.or_(
+            run.c.state == State.PENDING, sa.and_(run.c.state == State.WAITING, run.c.not_before <= self.now())
+        )
+        return sa.select(run.c.id).where(run.c.tenant == tenant, run.c.lane == name, due)
 
     def _sleep_lane(self, tx: sa.Connection, tenant: str, name: str, batch_id: str) -> None:
         """From here on a wake-up belongs to the next generation; done once, by the first round."""
