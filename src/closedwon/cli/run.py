@@ -41,26 +41,34 @@ def run(
     options: Configured = CONFIGURED,
 ) -> int:
     """Run everything in one process: webhooks, feeds, engine."""
-    from closedwon.web.server import listen, serve  # noqa: PLC0415 - slow to import
-
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with opened_app(options.path, "INFO") as app:
-            opened = listen(host, port)
-            app.start(workers=workers)
-            url = f"http://{host if ':' not in host else f'[{host}]'}:{opened.getsockname()[1]}"
-            first_look = threading.Thread(target=_read_feeds, args=[app], name="first look", daemon=True)
-
-            def ready() -> None:
-                _announce(app, url, as_json=options.as_json)
-                first_look.start()
-
-            serve(app, opened, ready)
-            if first_look.is_alive():
-                first_look.join(PATIENCE_S)
+            _serve(app, (host, port), workers, as_json=options.as_json)
     except KeyboardInterrupt:
-        pass
+        pass  # told to stop; what was open is closed by now
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _serve(app: App, place: tuple[str, int], workers: int, *, as_json: bool) -> None:
+    """Work and answer until told to stop."""
+    from closedwon.web.server import listen, serve  # noqa: PLC0415 - slow to import
+
+    first_look = threading.Thread(target=_read_feeds, args=[app], name="first look", daemon=True)
+    with listen(*place) as opened:
+        app.start(workers)
+        host, port = opened.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+        def ready() -> None:
+            _announce(app, url, as_json=as_json)
+            first_look.start()
+
+        serve(app, opened, ready)
+    if first_look.is_alive():
+        first_look.join(PATIENCE_S)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

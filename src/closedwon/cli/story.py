@@ -6,6 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 MASK = "***"
+SHORTEST_NAME = 3  # shorter ones would be found in half of all texts
 EMAIL = re.compile(r"([A-Za-z0-9])[A-Za-z0-9._%+'-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 PHONE = re.compile(r"(?<![\w.:/-])(?:\+\d|\(0\d|0\d{1,3} )[\d ()-]{5,}\d(?!\w)")  # dates and ids look otherwise
 
@@ -51,8 +52,43 @@ class Moment(NamedTuple):
 
 
 def mask(value: Any) -> Any:
-    """Return the same value without e-mail addresses, telephone numbers, postal addresses and names of persons."""
-    return _mask(value, of_customer=False)
+    """Return the same value without e-mail addresses, telephone numbers, postal addresses and names of persons.
+
+    A customer's name is masked in every text in which it occurs, such as the name of a deal.
+    """
+    masked = _mask(value, of_customer=False)
+    for name in sorted(_list_names(value, of_customer=False), key=len, reverse=True):
+        masked = _replace(masked, name)
+    return masked
+
+
+def _list_names(value: Any, *, of_customer: bool) -> set[str]:
+    """List the names of customers that stand in a value."""
+    found: set[str] = set()
+    if isinstance(value, dict):
+        inside = of_customer or _is_about_customer(value)
+        for key, item in value.items():
+            plain = _plain(str(key))
+            if isinstance(item, str) and (plain in CUSTOMER_KEYS or (inside and plain == "name")):
+                found |= {item} if len(item) >= SHORTEST_NAME else set()
+            else:
+                found |= _list_names(item, of_customer=plain in CUSTOMER_KEYS or (inside and plain == "payload"))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            found |= _list_names(item, of_customer=of_customer)
+    return found
+
+
+def _replace(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _replace(item, name) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replace(item, name) for item in value]
+    return value.replace(name, name[0] + MASK) if isinstance(value, str) else value
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "").replace("-", "")
 
 
 def _mask(value: Any, *, of_customer: bool) -> Any:
@@ -65,7 +101,7 @@ def _mask(value: Any, *, of_customer: bool) -> Any:
 
 
 def _mask_item(key: str, item: Any, *, of_customer: bool) -> Any:
-    plain = key.lower().replace("_", "").replace("-", "")
+    plain = _plain(key)
     if plain in PERSONAL_NAMES or (of_customer and plain == "name"):
         return _blank(item)
     if plain == "payload" and of_customer:

@@ -11,7 +11,7 @@ import yaml
 
 from closedwon.app.settings import load_settings
 from closedwon.cli.init import Answers, render_config
-from closedwon.cli.main import execute
+from command_line import execute
 
 if TYPE_CHECKING:
     from pathlib import Path

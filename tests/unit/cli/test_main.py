@@ -12,10 +12,11 @@ import pytest
 
 from closedwon import __version__
 from closedwon.cli import main, output
-from closedwon.cli.main import COMMANDS, DETAILS, GROUPS, build_cli, execute
+from closedwon.cli.main import COMMANDS, DETAILS, GROUPS, build_cli
 from closedwon.cli.options import choose_tenant
 from closedwon.cli.reference import render_reference
 from closedwon.kernel.errors import AuthExpired, ClosedwonError, Misconfigured, NoMatch, Throttled, Unavailable
+from command_line import execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

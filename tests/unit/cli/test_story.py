@@ -34,6 +34,14 @@ def test_the_name_in_a_contact_payload_is_masked_and_the_name_of_an_item_is_not(
     assert mask({"Name": "Label printer"}) == {"Name": "Label printer"}
 
 
+def test_a_customers_name_is_masked_wherever_it_occurs() -> None:
+    """Deals are often named after their customer."""
+    assert mask({"plan": {"deal": "Ada Lovelace: engine", "customer": "Ada Lovelace"}, "text": "for Ada Lovelace"}) == {
+        "plan": {"deal": "A***: engine", "customer": "A***"},
+        "text": "for A***",
+    }
+
+
 def test_texts_lose_addresses_and_numbers_but_keep_ids_dates_and_amounts() -> None:
     """Free text may mention a person; ids and dates are what a reader needs."""
     assert mask_text("two contacts have ada@example.com") == "two contacts have a***"
