@@ -35,7 +35,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 check: $(INSTALLED)  ## lint, types, import contracts, architecture and unit tests, in under a minute
-	@$(MAKE) --no-print-directory -j2 $(SYNC) lint types imports quick
+	@$(MAKE) --no-print-directory -k -j2 $(SYNC) lint types imports quick
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -48,7 +48,7 @@ imports: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
 
 quick: $(INSTALLED)
-	$(BIN)/pytest -q -m "not slow" tests/architecture tests/unit
+	$(BIN)/pytest -q -n $(WORKERS) -m "not slow" tests/architecture tests/unit
 
 fix: $(INSTALLED)  ## repair what the linter can repair, and format
 	$(BIN)/ruff check --fix .

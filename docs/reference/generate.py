@@ -162,7 +162,7 @@ def configuration() -> str:
         NOTE,
         "",
         "Everything that may stand in `closedwon.yaml`. A text `env:NAME` is taken from the environment, `file:PATH`",
-        "from a file; write secrets in no other way. All problems of a file are reported at once, each with its line.\n",
+        "from a file; write secrets in no other way. All problems of a file are reported at once, with their lines.\n",
         "## Top of the file\n",
         *table(("setting", "type", "default", "meaning"), [(f"`{key}`", *row) for key, row in TOP.items()]),
     ]

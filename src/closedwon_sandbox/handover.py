@@ -140,7 +140,11 @@ public_url: {quote(running.hooks_url)}
         crm: crm
         books: books
         flows:
-          opportunity_won: {{invoice_status: authorised, account_code: "200", tax_type: OUTPUT2, zero_tax_type: ZERORATED}}
+          opportunity_won:
+            invoice_status: authorised
+            account_code: "200"
+            tax_type: OUTPUT2
+            zero_tax_type: ZERORATED
           invoice_status: {{}}
 """
 

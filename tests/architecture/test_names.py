@@ -24,8 +24,8 @@ def docstring(package: str) -> str:
 
 
 def reading_order(text: str) -> list[str]:
-    """Return the modules named after "Reading order:", in order, up to the first full stop or semicolon."""
-    found = re.search(r"Reading order:\s*([^.;]+)[.;]", text)
+    """Return the modules named after "Reading order:", in order, up to the first full stop; asides are left out."""
+    found = re.search(r"Reading order:\s*([^.;]+)[.;]", re.sub(r"\s*\([^)]*\)", "", text))
     return [word.strip() for word in found.group(1).split(",")] if found else []
 
 

@@ -68,7 +68,7 @@ def test_calls_leave_at_once_while_there_is_room() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_no_fixed_window_of_the_vendor_ever_overflows(seed: int) -> None:
     """Whenever the vendor's minute begins and however slow the network is, it never counts more than 60 calls."""
-    rng = random.Random(seed)  # noqa: S311 - it must repeat
+    rng = random.Random(seed)
     clock, store = FakeClock(), MemoryBudgetStore()
     arrivals: list[float] = []
     for _ in range(400):
