@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from closedwon.engine.run import Ending, StepLog
 
 CHUNK = 400  # values in one IN (…)
+NOBODY = Run("", "", "", "")
 OVERTAKEN = "a newer run of the same record goes on"
 
 
@@ -47,8 +49,8 @@ class EngineStore:
         row = tx.execute(sa.select(lane).where(lane.c.tenant == tenant, lane.c.name == name).with_for_update()).first()
         if row is None:
             statement = insert(tx, lane).values(tenant=tenant, name=name, awake=1, woken_at=self.now())
-            made = tx.execute(statement.on_conflict_do_nothing()).rowcount
-            return 0 if made else self.rouse(tx, tenant, name)  # another process was first
+            made = tx.execute(statement.on_conflict_do_nothing().returning(lane.c.name)).first()
+            return 0 if made is not None else self.rouse(tx, tenant, name)  # another process was first
         if row.awake:
             return None
         self._set_lane(tx, tenant, name, awake=1, woken_at=self.now())
@@ -166,40 +168,45 @@ class EngineStore:
     def end(self, tx: sa.Connection, endings: Sequence[Ending]) -> set[str]:
         """Record how runs left their batch; return the ids of those cancelled because a newer run overtook them."""
         overtaken = self._list_overtaken(tx, endings)
-        now = self.now()
-        for ending in endings:
-            state = ending.state
-            reason = ending.reason
-            if ending.run.id in overtaken and state in QUEUED:
-                state, reason = State.CANCELLED, OVERTAKEN
-            tx.execute(
-                sa.update(run)
-                .where(run.c.tenant == ending.run.tenant, run.c.id == ending.run.id)
-                .values(
-                    state=state,
-                    outcome=ending.outcome,
-                    reason=reason,
-                    error=ending.error,
-                    not_before=ending.not_before,
-                    attempt=ending.run.attempt + (1 if ending.count_attempt else 0),
-                    finished_at=None if state in QUEUED else now,
-                ),
-            )
+        alike: dict[str, tuple[Ending, list[str]]] = {}
+        for left in endings:
+            ending = _cancelled(left) if left.run.id in overtaken else left
+            alike.setdefault(repr(replace(ending, run=NOBODY)), (ending, []))[1].append(ending.run.id)
+        for ending, ids in alike.values():
+            for chunk in _chunks(ids):
+                self._end_alike(tx, ending, chunk)
         return overtaken
+
+    def _end_alike(self, tx: sa.Connection, ending: Ending, ids: Sequence[str]) -> None:
+        """Record one way of ending for all the runs that ended so: a batch of hundreds takes a few statements."""
+        tx.execute(
+            sa.update(run)
+            .where(run.c.tenant == ending.run.tenant, run.c.id.in_(ids))
+            .values(
+                state=ending.state,
+                outcome=ending.outcome,
+                reason=ending.reason,
+                error=ending.error,
+                not_before=ending.not_before,
+                attempt=run.c.attempt + (1 if ending.count_attempt else 0),
+                finished_at=None if ending.state in QUEUED else self.now(),
+            ),
+        )
 
     def _list_overtaken(self, tx: sa.Connection, endings: Sequence[Ending]) -> set[str]:
         staying = [ending.run for ending in endings if ending.state in QUEUED]
         if not staying:
             return set()
-        queued: set[tuple[str, str, str]] = set()
+        queued: dict[tuple[str, str, str], str] = {}
         for chunk in _chunks([one.record_id for one in staying]):
             rows = tx.execute(
-                sa.select(run.c.tenant, run.c.lane, run.c.record_id).where(
+                sa.select(run.c.id, run.c.tenant, run.c.lane, run.c.record_id).where(
                     run.c.tenant == staying[0].tenant, run.c.record_id.in_(chunk), run.c.state.in_(QUEUED)
                 ),
             )
-            queued |= {(row.tenant, row.lane, row.record_id) for row in rows}
-        return {one.id for one in staying if (one.tenant, one.lane, one.record_id) in queued}
+            queued |= {(row.tenant, row.lane, row.record_id): row.id for row in rows}
+        keys = {one.id: (one.tenant, one.lane, one.record_id) for one in staying}
+        return {run_id for run_id, key in keys.items() if queued.get(key, run_id) != run_id}
 
     def requeue(self, tx: sa.Connection, tenant: str, run_id: str, decision: Mapping[str, Any] | None = None) -> bool:
         """Put a parked, waiting or failed run back, with what a person decided; return whether it was there."""
@@ -414,6 +421,11 @@ def _as_intent(row: Any) -> Intent:
 
 def _rows(tx: sa.Connection, table: sa.Table, *where: Any) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.execute(sa.select(table).where(*where).order_by(table.c.id)).mappings()]
+
+
+def _cancelled(ending: Ending) -> Ending:
+    """Return how a run ends that a newer one has overtaken: it makes way if it would have to stay."""
+    return replace(ending, state=State.CANCELLED, reason=OVERTAKEN) if ending.state in QUEUED else ending
 
 
 def _chunks(values: Sequence[str]) -> Iterable[list[str]]:

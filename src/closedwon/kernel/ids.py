@@ -11,13 +11,14 @@ from typing import Any
 
 
 def new_id() -> str:
-    """Return a fresh UUID version 7 as text: unique, and sorted by time of birth."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & (2**48 - 1)) << 80 | random
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))
+    """Return a fresh UUID version 7 as text: unique, and sorted by time of birth to a fraction of a millisecond.
+
+    *Source*: RFC 9562, section 6.2, method 3 (the 12 bits after the version hold the fraction).
+    """
+    milliseconds, rest_ns = divmod(time.time_ns(), 1_000_000)
+    fraction = (rest_ns << 12) // 1_000_000
+    random = int.from_bytes(os.urandom(8), "big") & (2**62 - 1)
+    return str(uuid.UUID(int=(milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | random))
 
 
 def fingerprint(*parts: Any) -> str:
