@@ -130,9 +130,9 @@ class RememberingReviewer:
         """Remember a parked or failed run."""
         self.told.append(("park", run.record_id, error.text))
 
-    def settle(self, _tx: Any, run: Run) -> None:
-        """Remember a run that needs no item any more."""
-        self.told.append(("settle", run.record_id, ""))
+    def settle(self, _tx: Any, runs: Sequence[Run]) -> None:
+        """Remember runs that need no item any more."""
+        self.told += [("settle", run.record_id, "") for run in runs]
 
     def pause(self, _tx: Any, _tenant: str, subject: str, error: ClosedwonError) -> None:
         """Remember a pause."""
