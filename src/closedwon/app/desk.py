@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from closedwon.review.item import ReviewItem
 
 SYNC_POLL_S = 0.1
+BUSY_S = 30  # how long a decision waits for a run that is being tried again
 LARGEST_CLOCK_DIFFERENCE_S = 120
 
 
@@ -228,16 +229,32 @@ class Desk:
         if not item.subject.startswith("run:"):
             return self._resolve_pause(item, decided_by)
         decided = check_decision(decision)
-        kept = {name: value for name, value in decided.items() if name != "retry"}
         run_id = item.subject.removeprefix("run:")
-        lane = self._lane_of(tenant, run_id)
-        with self._app.database.begin() as tx:
-            if not self._app.reviews.decide(tx, item, "resolved", decided, decided_by):
-                raise _closed(number)
-            self._mark_books_stale(tx, tenant, lane)
-            if not self._app.replayer.resume(tx, tenant, run_id, lane, kept):
-                raise _closed(number)
+        ends = self._app.clock.monotonic() + BUSY_S
+        while not self._decide(item, run_id, decided, decided_by):
+            if self._app.clock.monotonic() > ends:
+                raise ClosedwonError(
+                    f"the run of review item {number} is being tried again at this moment",
+                    hint="decide again when it has come to its end",
+                )
+            self._app.clock.sleep(SYNC_POLL_S)
         return self.show_item(tenant, number)
+
+    def _decide(self, item: ReviewItem, run_id: str, decided: Mapping[str, Any], decided_by: str) -> bool:
+        """Put a run back with a decision; False while it is tried again because its record changed."""
+        kept = {name: value for name, value in decided.items() if name != "retry"}
+        lane = self._lane_of(item.tenant, run_id)
+        with self._app.database.begin() as tx:
+            if not self._app.replayer.resume(tx, item.tenant, run_id, lane, kept):
+                # the item closes by itself when the run goes through without a decision
+                now = self._app.reviews.find(item.tenant, item.number)
+                if now is None or now.state != "open":
+                    raise _closed(item.number)
+                return False
+            if not self._app.reviews.decide(tx, item, "resolved", decided, decided_by):
+                raise _closed(item.number)
+            self._mark_books_stale(tx, item.tenant, lane)
+        return True
 
     def _resolve_pause(self, item: ReviewItem, decided_by: str) -> dict[str, Any]:
         name = item.subject.removeprefix("connection:")
