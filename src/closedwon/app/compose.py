@@ -39,7 +39,7 @@ from closedwon.tenants.secrets import Vault, load_key
 from closedwon.tenants.store import INTEGRATION, TenantStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from closedwon.app.settings import ConnectionSettings, IntegrationSettings
     from closedwon.engine.flow import Flow
@@ -231,7 +231,7 @@ class App:
         """Let a paused connection or integration go on, and close its review item."""
         with self.database.begin() as tx:
             self.tenants.resume(tx, tenant, name)
-            self.reviews.close_subject(tx, tenant, _subject(name))
+            self.reviews.close_subjects(tx, tenant, [_subject(name)])
 
 
 @dataclass(slots=True)
@@ -244,9 +244,10 @@ class Reviewer:
         """Open or refresh the item of a run."""
         self.app.reviews.open(tx, run.tenant, run.subject, error, run.record_id, record_name)
 
-    def settle(self, tx: Any, run: Run) -> None:
-        """Close the item of a run that went through."""
-        self.app.reviews.close_subject(tx, run.tenant, run.subject)
+    def settle(self, tx: Any, runs: Sequence[Run]) -> None:
+        """Close the items of runs that went through."""
+        if runs:
+            self.app.reviews.close_subjects(tx, runs[0].tenant, [run.subject for run in runs])
 
     def pause(self, tx: Any, tenant: str, subject: str, error: ClosedwonError) -> None:
         """Pause a connection or integration."""

@@ -106,6 +106,7 @@ class Desk:
             if integration.tenant == tenant:
                 self._app.reference(tenant, integration.books)
                 self._app.tenants.started_on(tenant, integration.name)
+                self._app.resume(tenant, f"{INTEGRATION}{integration.name}")
         return done
 
     def _connections(self, tenant: str) -> list[ConnectionSettings]:

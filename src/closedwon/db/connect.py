@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import threading
+from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 OLDEST_SQLITE = (3, 42)  # the engine below us uses unixepoch('subsec')
 BUSY_TIMEOUT_MS = 30_000
+HOLDS_TURN = "closedwon_turn"
+
+# Writers of this process take turns here: SQLite's own waiting is sleeping and trying again, which costs up to 100 ms.
+_TURNS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 def use_current_sqlite() -> None:
@@ -93,10 +99,20 @@ def _set_up_sqlite(engine: sa.Engine, *, durable: bool) -> None:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
+    turn = _TURNS[engine.url.database or ""]
+
     @sa.event.listens_for(engine, "begin")
     def _begun(connection: sa.Connection) -> None:
         reading = connection.get_execution_options().get("closedwon_read", False)
+        if not reading and not connection.info.get(HOLDS_TURN):
+            # After the time-out SQLite's own lock decides, which also guards against other processes.
+            connection.info[HOLDS_TURN] = turn.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    @sa.event.listens_for(engine, "checkin")
+    def _returned(_connection: Any, record: Any) -> None:
+        if record.info.pop(HOLDS_TURN, False):
+            turn.release()
 
 
 @contextmanager

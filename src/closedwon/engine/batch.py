@@ -42,8 +42,8 @@ class Reviewer(Protocol):
     def park(self, tx: Any, run: Run, error: ClosedwonError, record_name: str) -> None:
         """Open or refresh the item of a parked run."""
 
-    def settle(self, tx: Any, run: Run) -> None:
-        """Close the item of a run that went through after all."""
+    def settle(self, tx: Any, runs: Sequence[Run]) -> None:
+        """Close the items of runs that went through after all."""
 
     def pause(self, tx: Any, tenant: str, subject: str, error: ClosedwonError) -> None:
         """Open the one item of a paused connection or integration."""
@@ -125,10 +125,14 @@ class Batch:
         with self.store.transaction() as tx:
             self.store.log_steps(tx, self.integration.tenant, self._logs)
             overtaken = self.store.end(tx, [ending for ending, _ in self._endings])
+            done = [one.run for one, _ in self._endings if one.state is State.SUCCEEDED or one.run.id in overtaken]
+            self.reviewer.settle(tx, done)
             for ending, error in self._endings:
-                if ending.state is State.SUCCEEDED or ending.run.id in overtaken:
-                    self.reviewer.settle(tx, ending.run)
-                elif ending.state in {State.PARKED, State.FAILED} and error is not None:
+                if (
+                    ending.run.id not in overtaken
+                    and ending.state in {State.PARKED, State.FAILED}
+                    and error is not None
+                ):
                     self.reviewer.park(tx, ending.run, error, self.names.get(ending.run.record_id, ""))
         self._endings, self._logs = [], []
 

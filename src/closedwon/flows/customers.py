@@ -44,7 +44,7 @@ class CustomerDesk:
         linked = self._links.find_by_crm(integration.tenant, integration.name, "customer", list(customers))
         unknown = [one for one in customers.values() if one.id not in linked]
         matches = self._match(integration, unknown)
-        taken: dict[str, str] = {}
+        taken: dict[str, str] = {}  # name or contact → customer of this batch
         for plan in open_plans:
             customer = plan.deal.customer
             if customer is None:
@@ -88,6 +88,8 @@ class CustomerDesk:
             plan.adopt_contact = _decided(str(decided_id), found)
             plan.contact_id, plan.contact_reason = plan.adopt_contact.id, "decided in review"
         elif found.verdict == "found" and found.contact is not None:
+            if taken.setdefault(found.contact.id, customer.id) != customer.id:
+                raise _shared(customer, found.contact)
             plan.adopt_contact = found.contact
             plan.contact_id, plan.contact_reason = found.contact.id, found.reason
         elif found.verdict == "ask" and not decided_name:
@@ -112,6 +114,14 @@ def _new_contact(customer: Customer, decided_name: str, taken: dict[str, str]) -
             details={"proposals": [_creation(customer)]},
         )
     return contact
+
+
+def _shared(customer: Customer, contact: Customer) -> AmbiguousMatch:
+    return AmbiguousMatch(
+        f"the contact “{contact.name}” looks like the customer “{customer.name}” and like another one, too",
+        hint="link it to the other one, and have a contact created under a distinguishing name",
+        details={"proposals": [_creation(customer)]},
+    )
 
 
 def _decided(contact_id: str, found: Match) -> Customer:

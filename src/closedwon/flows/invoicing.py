@@ -16,7 +16,14 @@ import msgspec
 
 from closedwon.model.checks import check_invoice, check_opportunity
 from closedwon.model.invoice import Invoice, InvoiceLine
-from closedwon.model.money import ZERO, line_amount, round_half_up, tax_exclusive
+from closedwon.model.money import (
+    QUANTITY_DECIMALS,
+    UNIT_DECIMALS,
+    ZERO,
+    line_amount,
+    round_half_up,
+    tax_exclusive,
+)
 from closedwon.model.opportunity import OpportunityLine
 from closedwon.model.problem import Problem
 
@@ -197,27 +204,38 @@ def _line(
     where = f"lines[{number}]"
     account = _first(item.account_code if item else "", rule.account_code, settings.account_code)
     account = _usable_account(draft, where, account, books, decision)
-    tax_type = _first(item.tax_type if item else "", rule.tax_type, settings.tax_type)
+    tax_type = _first(item.tax_type if item else "", rule.tax_type, settings.tax_type, _account_tax(account, books))
     if line.tax is not None and not line.tax and _rate(tax_type, books):
-        tax_type = settings.zero_tax_type
+        tax_type = settings.zero_tax_type or tax_type
     tax_type = _usable_tax(draft, where, tax_type, account, books, decision)
     made = InvoiceLine(
         description=line.description or f"Line {number}",
-        quantity=line.quantity,
-        unit_amount=round_half_up(line.unit_price, 4),
-        discount_amount=line.discount,
+        quantity=round_half_up(line.quantity, QUANTITY_DECIMALS),
+        unit_amount=round_half_up(line.unit_price, UNIT_DECIMALS),
+        discount_amount=round_half_up(line.discount),
         account_code=account,
         tax_type=tax_type,
         item_code=item.code if item and item.sold else "",
     )
+    if line.tax is None:
+        return made
+    decided = str(decision.get("tax_type", ""))
+    if _tax_gap(made, line.tax, books) > settings.rounding_tolerance and _tax_fits(
+        decided, books.accounts.get(account), books
+    ):
+        made = msgspec.structs.replace(made, tax_type=decided)
     return _with_crm_tax(draft, where, made, line.tax, books, settings)
 
 
+def _tax_gap(line: InvoiceLine, tax: Decimal, books: Books) -> Decimal:
+    return abs(round_half_up(tax) - tax_exclusive(_net(line), _rate(line.tax_type, books)))
+
+
 def _with_crm_tax(
-    draft: Draft, where: str, line: InvoiceLine, tax: Decimal | None, books: Books, settings: WonSettings
+    draft: Draft, where: str, line: InvoiceLine, tax: Decimal, books: Books, settings: WonSettings
 ) -> InvoiceLine:
     """Keep the CRM's tax where it differs from the rate by rounding only; anything more is a question."""
-    if tax is None or not line.tax_type:
+    if not line.tax_type:
         return line
     computed = tax_exclusive(_net(line), _rate(line.tax_type, books))
     tax = round_half_up(tax)
@@ -255,11 +273,15 @@ def _header_lines(
         if amount:
             where = text.lower()
             code = _usable_account(draft, where, account or settings.account_code, books, decision)
-            tax_type = settings.zero_tax_type if crm_taxes else settings.tax_type
+            tax_type = (settings.zero_tax_type if crm_taxes else settings.tax_type) or _account_tax(code, books)
             tax_type = _usable_tax(draft, where, tax_type, code, books, decision)
             lines.append(
                 InvoiceLine(
-                    description=text, quantity=Decimal(1), unit_amount=amount, account_code=code, tax_type=tax_type
+                    description=text,
+                    quantity=Decimal(1),
+                    unit_amount=round_half_up(amount, UNIT_DECIMALS),
+                    account_code=code,
+                    tax_type=tax_type,
                 )
             )
     return lines
@@ -318,7 +340,6 @@ def _usable_tax(
     draft: Draft, where: str, tax_type: str, account_code: str, books: Books, decision: Mapping[str, Any]
 ) -> str:
     account = books.accounts.get(account_code)
-    tax_type = tax_type or (account.tax_type if account else "")
     if _tax_fits(tax_type, account, books):
         return tax_type
     decided = str(decision.get("tax_type", ""))
@@ -335,6 +356,11 @@ def _usable_tax(
         text = f"the tax type {tax_type} cannot be used with account {account_code}"
     draft.object(f"{where}.tax_type", "tax_type", text, "choose another tax type, or mend it in the books")
     return tax_type
+
+
+def _account_tax(code: str, books: Books) -> str:
+    account = books.accounts.get(code)
+    return account.tax_type if account is not None else ""
 
 
 def _tax_fits(tax_type: str, account: Account | None, books: Books) -> bool:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from closedwon.connectors.port import DocumentUpdate
 from closedwon.engine.ledger import Element
 from closedwon.engine.run import Outcome
 from closedwon.flows.customers import CustomerDesk
@@ -21,6 +22,9 @@ from closedwon.flows.invoicing import WonSettings, arrange, draft_invoice, propo
 from closedwon.flows.plan import Plan, own_document
 from closedwon.flows.steps import Shown, Writes, show
 from closedwon.kernel.errors import ClosedwonError, Drift, NoMatch
+from closedwon.model.invoice import BooksInvoice
+from closedwon.model.opportunity import CrmDocument
+from closedwon.model.payment import settlement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,8 +37,10 @@ if TYPE_CHECKING:
     from closedwon.events.store import EventStore
     from closedwon.links.link import Link
     from closedwon.links.store import LinkStore
+    from closedwon.model.invoice import Invoice
 
 Plans = dict[str, Plan]  # by run id
+UNKNOWN = "?"  # in a preview: what the other system will assign
 
 
 class OpportunityWon:
@@ -145,10 +151,7 @@ class OpportunityWon:
             payload = integration.books.render_invoice(plan.invoice)
             writes.append({"system": "books", "operation": "create invoice", "payload": payload})
         if plan.link is None or plan.link.snapshot is None:
-            kind = integration.crm.document_kind
-            if kind == "invoice" and own_document(plan.deal, kind) is None and plan.document is None:
-                writes.append({"system": "crm", "operation": "create invoice from the deal", "payload": {}})
-            writes.append({"system": "crm", "operation": f"show the books' invoice on the {kind}", "payload": {}})
+            writes += self._describe_crm_writes(integration, plan)
         described = {
             "deal": plan.deal.name,
             "customer": plan.deal.customer.name if plan.deal.customer else None,
@@ -163,6 +166,22 @@ class OpportunityWon:
             "writes": writes if plan.stop is None else [],
         }
         return dict(msgspec.to_builtins(described, str_keys=True))
+
+    def _describe_crm_writes(self, integration: Integration, plan: Plan) -> list[dict[str, Any]]:
+        """Return what will be written to the CRM; what only the books will know stands there as a question mark."""
+        kind, invoice = integration.crm.document_kind, plan.written or _as_written(plan.invoice)
+        if invoice is None:
+            return []
+        document = plan.document or own_document(plan.deal, kind, invoice.id)
+        writes: list[dict[str, Any]] = []
+        if document is None and kind == "invoice":
+            payload = {"OpportunityId": plan.deal.id}
+            writes.append({"system": "crm", "operation": "create invoice from the deal", "payload": payload})
+        shown = document or CrmDocument(kind=kind, id=UNKNOWN)
+        link = integration.books.invoice_url(invoice.id, integration.reference().organisation)
+        update = DocumentUpdate(shown, invoice.id, invoice.number, link, settlement(invoice))
+        payload = integration.crm.render_update(update)
+        return [*writes, {"system": "crm", "operation": f"show the books' invoice on the {kind}", "payload": payload}]
 
     def _stop_unplannable(self, batch: Batch, plans: Plans) -> None:
         for run in list(batch.runs):
@@ -251,6 +270,20 @@ class OpportunityWon:
         for run in list(batch.runs):
             created = plans[run.id].link is None
             batch.finish(run, Outcome.CREATED if created else Outcome.UPDATED)
+
+
+def _as_written(invoice: Invoice | None) -> BooksInvoice | None:
+    """Return a planned invoice as the books would give it back, as far as that is known before."""
+    if invoice is None:
+        return None
+    return BooksInvoice(
+        id=UNKNOWN,
+        number=invoice.number or UNKNOWN,
+        status=invoice.status,
+        currency=invoice.currency,
+        total=invoice.total,
+        amount_due=invoice.total,
+    )
 
 
 def _records(runs: Sequence[Run]) -> list[str]:

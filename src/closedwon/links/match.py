@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from closedwon.model.customer import Customer
 
 Verdict = Literal["found", "none", "ask"]
+ELSEWHERE = "linked to another customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def match(customer: Customer, contacts: Sequence[Customer], owners: Mapping[str,
     candidates = [_judge(customer, contact, owners.get(contact.id, "")) for contact in contacts]
     ours = [one for one in candidates if one.contact.external_id == customer.id]
     if ours:
-        return _own_number(ours[0])
+        return _own_number(next((one for one in ours if one.contact.active), ours[0]))
     alike = tuple(one for one in candidates if one.reasons and one.contact.active)
     if not alike:
         return Match("none")
@@ -62,6 +63,8 @@ def match(customer: Customer, contacts: Sequence[Customer], owners: Mapping[str,
 def _own_number(one: Candidate) -> Match:
     if not one.contact.active:
         return Match("ask", None, (one,), "the contact that carries this customer's number is archived")
+    if ELSEWHERE in one.against:
+        return Match("ask", None, (one,), f"the contact that carries this customer's number is {ELSEWHERE}")
     return Match("found", one.contact, (one,), "the contact carries this customer's number")
 
 
@@ -79,7 +82,7 @@ def _judge(customer: Customer, contact: Customer, owner: str) -> Candidate:
     elif ours and theirs:
         against.append("another e-mail")
     if owner and owner != customer.id:
-        against.append("linked to another customer")
+        against.append(ELSEWHERE)
     return Candidate(contact, tuple(reasons), tuple(against), owner)
 
 

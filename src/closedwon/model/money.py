@@ -12,6 +12,7 @@ import msgspec
 
 CENTS = 2
 UNIT_DECIMALS = 4  # decimals of a unit price that Xero keeps when asked with unitdp=4
+QUANTITY_DECIMALS = 4  # decimals of a quantity that Xero keeps [community]
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
 
@@ -32,8 +33,9 @@ def round_half_up(amount: Decimal, decimals: int = CENTS) -> Decimal:
 
 
 def line_amount(quantity: Decimal, unit_amount: Decimal, discount_amount: Decimal = ZERO) -> Decimal:
-    """Return what one line comes to before tax: the unit price cut to 4 decimals, times quantity, less discount."""
-    return round_half_up(quantity * round_half_up(unit_amount, UNIT_DECIMALS) - discount_amount)
+    """Return what one line comes to before tax: quantity times unit price, less discount, each as Xero keeps it."""
+    gross = round_half_up(quantity, QUANTITY_DECIMALS) * round_half_up(unit_amount, UNIT_DECIMALS)
+    return round_half_up(gross - round_half_up(discount_amount))
 
 
 def tax_exclusive(net: Decimal, rate_pct: Decimal) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from closedwon.kernel.errors import Misconfigured
@@ -28,4 +29,13 @@ def check_decision(decision: Mapping[str, Any]) -> dict[str, Any]:
         known = "; ".join(f"{name}: {meaning}" for name, meaning in DECISIONS.items())
         what = f"unknown decision {', '.join(unknown)}" if unknown else "no decision given"
         raise Misconfigured(what, hint=f"decide one of: {known}")
+    if "date" in decision:
+        _check_date(decision["date"])
     return dict(decision)
+
+
+def _check_date(value: Any) -> None:
+    try:
+        date.fromisoformat(str(value))
+    except ValueError:
+        raise Misconfigured(f"{value!r} is not a date", hint="give it as YYYY-MM-DD") from None

@@ -14,11 +14,14 @@ from closedwon.review.item import Proposal, ReviewItem
 from closedwon.review.triage import evidence, propose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from closedwon.db.connect import Database
     from closedwon.kernel.errors import ClosedwonError
     from closedwon.review.item import ItemState
+
+
+CHUNK = 400  # values in one IN (…)
 
 
 class ReviewStore:
@@ -58,12 +61,13 @@ class ReviewStore:
             )
         )
 
-    def close_subject(self, tx: sa.Connection, tenant: str, subject: str) -> None:
-        """Close the open item of a subject that went through after all."""
-        where = (review_item.c.tenant == tenant, review_item.c.subject == subject, review_item.c.state == "open")
-        tx.execute(
-            sa.update(review_item).where(*where).values(state="resolved", closed_at=render_instant(self._clock.now()))
-        )
+    def close_subjects(self, tx: sa.Connection, tenant: str, subjects: Sequence[str]) -> None:
+        """Close the open items of subjects that went through after all."""
+        closed = {"state": "resolved", "closed_at": render_instant(self._clock.now())}
+        for start in range(0, len(subjects), CHUNK):
+            some = review_item.c.subject.in_(subjects[start : start + CHUNK])
+            where = (review_item.c.tenant == tenant, some, review_item.c.state == "open")
+            tx.execute(sa.update(review_item).where(*where).values(**closed))
 
     def decide(
         self, tx: sa.Connection, item: ReviewItem, state: ItemState, decision: Mapping[str, Any], decided_by: str

@@ -289,7 +289,7 @@ def show_next_steps(console: Console) -> None:
     steps = Table(box=None, show_header=False, pad_edge=False)
     steps.add_column(style="bold")
     steps.add_column(style="dim")
-    steps.add_row("closedwon demo --stay", "the same, and then everything keeps running for you to try commands on")
+    steps.add_row("closedwon demo --stay", "the same; then everything keeps running, to try commands")
     steps.add_row("closedwon demo --headless", "200 deals without words, figures as JSON with --report FILE")
     steps.add_row("closedwon sandbox start --dir DIR", "both simulators on their own, with a closedwon.yaml for them")
     steps.add_row("closedwon init", "a closedwon.yaml for your own systems")
