@@ -196,6 +196,27 @@ class Stage:
         (deal,) = (deal for deal in self.simulators.world.deals if deal.wrinkle == wrinkle)
         return deal
 
+    def new_customer(self, name: str, **columns: Any) -> str:
+        """Enter a company that nobody knows yet into the CRM; return its id."""
+        account_id = str(uuid.uuid4())
+        body = {"accountid": account_id, "name": name, **columns}
+        answer = self.people.crm.post("accounts", json=body)
+        assert answer.is_success, answer.text
+        return account_id
+
+    def sell_to(self, account_id: str, *, won: bool = True, **columns: Any) -> str:
+        """Make a deal of one line for a company and win it; return its id."""
+        customer = {"customerid_account@odata.bind": f"/accounts({account_id})"}
+        deal_id = self.people.deal(**customer, **columns)
+        if won:
+            self.people.win(deal_id)
+        return deal_id
+
+    def mend(self, path: str, **columns: Any) -> None:
+        """Change a record in the CRM as a person does."""
+        answer = self.people.crm.patch(path, content=JSON.encode(columns))
+        assert answer.is_success, answer.text
+
     def win(self, *deals: Deal) -> list[str]:
         """Win deals of the world; return their ids."""
         for deal in deals:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from closedwon.engine import resolver, retry
+from closedwon.engine import resolver, retry, schedule
 from product import Stage, stage
 
 if TYPE_CHECKING:
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _short_waits() -> Iterator[None]:
     """Retry soon: how long waits are is tested elsewhere, what is done after them is tested here."""
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.1)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.2)
-    monkeypatch.setattr(resolver, "SETTLE_S", 0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retry, "FIRST_WAIT_S", 0.1)
+        patch.setattr(retry, "LONGEST_WAIT_S", 0.2)
+        patch.setattr(retry, "SETTLE_S", 0.1)
+        patch.setattr(resolver, "SETTLE_S", 0.1)
+        patch.setattr(schedule, "BEAT_S", 0.1)
+        yield
 
 
 @pytest.fixture(name="stage")
