@@ -100,11 +100,11 @@ def print_error(error: ClosedwonError, *, as_json: bool = False, debug: bool = F
         sys.stderr.write(render_json(document) + "\n")
         return
     console = screen(error=True)
-    console.print(Text.assemble(("Error: ", "bold red"), error.text))
+    console.print(Text.assemble(("Error: ", "bold red"), error.text), soft_wrap=True)
     if error.hint:
-        console.print(Text.assemble(("  Next: ", "bold"), error.hint))
+        console.print(Text.assemble(("  Next: ", "bold"), error.hint), soft_wrap=True)
     if error.request_ids:
-        console.print(f"  The vendor's request: {', '.join(error.request_ids)}")
+        console.print(f"  The vendor's request: {', '.join(error.request_ids)}", soft_wrap=True)
     if debug:
         sys.stderr.write(_trace(error))
 
@@ -120,8 +120,8 @@ def print_fault(fault: Exception, *, as_json: bool = False, debug: bool = False)
         sys.stderr.write(render_json(document) + "\n")
     else:
         console = screen(error=True)
-        console.print(Text.assemble(("Unexpected error: ", "bold red"), text))
-        console.print(Text.assemble(("  Next: ", "bold"), hint))
+        console.print(Text.assemble(("Unexpected error: ", "bold red"), text), soft_wrap=True)
+        console.print(Text.assemble(("  Next: ", "bold"), hint), soft_wrap=True)
     if debug:
         sys.stderr.write(_trace(fault))
 
