@@ -109,11 +109,14 @@ class OpportunityWon:
             return
         books = arrange(integration.reference())
         settings = integration.settings[self.name]
+        kind = integration.crm.document_kind
         today = integration.clock.now().astimezone(ZoneInfo(settings.timezone)).date()
         for plan in plans:
             if plan.link is None and plan.stop is None:
                 draft = draft_invoice(plan.deal, plan.contact_id, books, settings, plan.decision, today)
                 plan.take_draft(draft, propose_fixes(draft, books))
+                if kind != "invoice" and plan.stop is None and own_document(plan.deal, kind) is None:
+                    plan.stop = _no_document(kind)
 
     def _find_links(self, integration: Integration, plans: Sequence[Plan]) -> None:
         """Find invoices that exist: linked ones, and ones an earlier store wrote back to the CRM."""
