@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from closedwon.connectors.dynamics.connector import DYNAMICS
 from closedwon.connectors.xero.connector import XERO
 from closedwon.flows.registry import SETTINGS
 from closedwon.kernel.config import ConfigFile, read_config
+from closedwon.kernel.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from closedwon.connectors.registry import ConnectorType
 
 CONNECTORS: dict[str, ConnectorType] = {one.name: one for one in (DYNAMICS, XERO)}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}", re.ASCII)
 TOP_KEYS = ("store", "public_url", "ca_file", "tenants")
 DEFAULT_STORE = "sqlite:///closedwon.db"
 FEED_EVERY_S = 60
@@ -96,6 +101,7 @@ def load_settings(path: Path) -> Settings:
     integrations: dict[tuple[str, str], IntegrationSettings] = {}
     for tenant in config.mapping(("tenants",)):
         place = ("tenants", tenant)
+        _check_name(config, place)
         for key in config.mapping(place):
             if key not in {"connections", "integrations"}:
                 config.object((*place, key), "is not a setting", "a tenant has connections and integrations")
@@ -113,9 +119,16 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
+def _check_name(config: ConfigFile, place: tuple[str, ...]) -> None:
+    """Names become parts of addresses and lanes, where other signs would make two of them one."""
+    if not NAME.fullmatch(place[-1]):
+        config.object(place, "is not a name here", "use letters, digits, - and _, at most 60 of them")
+
+
 def _connections(config: ConfigFile, tenant: str) -> Iterator[ConnectionSettings]:
     for name in config.mapping(("tenants", tenant, "connections")):
         place = ("tenants", tenant, "connections", name)
+        _check_name(config, place)
         data = dict(config.mapping(place))
         connector = CONNECTORS.get(str(data.pop("connector", "")))
         if connector is None:
@@ -133,6 +146,7 @@ def _integrations(
     named = config.data["tenants"][tenant] or {}
     for name in config.mapping(("tenants", tenant, "integrations")):
         place = ("tenants", tenant, "integrations", name)
+        _check_name(config, place)
         before = len(config.problems)
         keys = config.struct(_Integration, place)
         if keys is None:
@@ -184,8 +198,13 @@ def _store(config: ConfigFile) -> str:
     if url.startswith("sqlite:///"):
         name = url.removeprefix("sqlite:///")
         return f"sqlite:///{(config.path.parent / name).resolve()}" if name else url
-    if not url.startswith("postgresql"):
-        config.object(("store",), f"{url!r} is neither sqlite:///FILE nor postgresql://…")
+    if not url.startswith("postgresql://"):
+        config.object(("store",), f"{redact(url)} is neither sqlite:///FILE nor postgresql://…")
+    else:
+        try:
+            make_url(url)
+        except (ArgumentError, ValueError):
+            config.object(("store",), f"{redact(url)} is not an address such as postgresql://user@host:5432/name")
     return url
 
 

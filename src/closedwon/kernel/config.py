@@ -209,8 +209,8 @@ def _plain(node: yaml.Node | None, place: Place, config: ConfigFile) -> Any:
     loader = yaml.SafeLoader("")
     try:
         value = loader.construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
-        config.object(place, f"cannot be read: {error}")
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # `!!bool maybe`, `!!timestamp soon`
+        config.object(place, f"cannot be read as {node.tag.rpartition(':')[2]}: {error}")
         return None
     return _fetch_secret(value, place, config) if isinstance(value, str) else value
 

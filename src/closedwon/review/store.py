@@ -53,6 +53,8 @@ class ReviewStore:
         where = (review_item.c.tenant == tenant, review_item.c.subject == subject, review_item.c.state == "open")
         if tx.execute(sa.update(review_item).where(*where).values(**content)).rowcount:
             return
+        if tx.dialect.name == "postgresql":  # there two processes could take one number; SQLite has one writer anyway
+            tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"review:{tenant}"))))
         number = tx.execute(sa.select(sa.func.max(review_item.c.number)).where(review_item.c.tenant == tenant)).scalar()
         values = {"id": new_id(), "number": (number or 0) + 1, "subject": subject, "state": "open"}
         tx.execute(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,7 @@ class Vault:
         """Decrypt a secret. *Raises* Misconfigured when the key or the place is another one."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], belongs_to.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # another key or place, or a row that was cut
             raise Misconfigured(
                 "a stored secret does not open with this key",
                 hint=f"start with the {ENVIRONMENT_NAME} that the store was used with, or connect again",
@@ -52,17 +51,29 @@ def load_key(folder: Path) -> bytes:
         return _decode(text, ENVIRONMENT_NAME)
     path = folder / "closedwon.key"
     if not path.exists():
-        made = base64.b64encode(os.urandom(KEY_BYTES)).decode()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(made + "\n")
+        _make_key(path)
     return _decode(path.read_text(), str(path))
+
+
+def _make_key(path: Path) -> None:
+    """Write a key file whole or not at all; where two processes start at once, both use the one that was first."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(base64.b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        beside.replace(path)
+    beside.unlink(missing_ok=True)
 
 
 def _decode(text: str, place: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         key = b""
     if len(key) != KEY_BYTES:
         raise Misconfigured(f"{place} is not a key: 32 bytes in base64", hint="restore the key that was used before")

@@ -132,10 +132,12 @@ class TenantStore:
         """Change a connection's call budget atomically across processes; return what `change` returns second."""
         with self._database.begin() as tx:
             where = (connection.c.tenant == tenant, connection.c.name == name)
-            row = tx.execute(sa.select(connection.c.budget).where(*where).with_for_update()).first()
-            if row is None:
+            query = sa.select(connection.c.budget).where(*where).with_for_update()
+            row = tx.execute(query).first()
+            if row is None:  # make the row, perhaps at once with another process, and only then look what is in it
                 tx.execute(insert(tx, connection).values(tenant=tenant, name=name).on_conflict_do_nothing())
-            state, result = change((row.budget if row else None) or {})
+                row = tx.execute(query).one()
+            state, result = change(row.budget or {})
             tx.execute(sa.update(connection).where(*where).values(budget=state))
             return result
 
