@@ -103,6 +103,18 @@ def test_killed_at_a_border_of_our_work(sandbox: Sandbox, border: str) -> None:
     assert_nothing_stopped_without_cause(sandbox)
 
 
+def test_killed_and_its_store_lost(sandbox: Sandbox) -> None:
+    """Even with an empty store afterwards, the invoices the CRM had not yet heard of are found and not made again."""
+    worker = work(sandbox, "after receipt create_invoice#3")
+    worker.communicate(timeout=120)
+    assert worker.returncode == -signal.SIGKILL
+    for file in sandbox.folder.glob("closedwon.db*"):
+        file.unlink()
+    finish(sandbox)
+    assert_each_deal_has_one_invoice(sandbox)
+    assert_nothing_stopped_without_cause(sandbox)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_a_random_moment(sandbox: Sandbox, seed: int) -> None:
     """Killed after a random while, up to three times in a row, the product makes each invoice exactly once."""

@@ -4,7 +4,7 @@ Fetch the deals, find or create the customers' contacts, make the invoices and p
 invoices, have the CRM show them. Every part looks first at what is there already, so running again changes nothing.
 
 Cost of a batch of up to 200 deals: Dynamics 1 fetch, 1 batch to create CRM invoices, 1 batch to write back; Xero 1 call
-for changed contacts, 1 per 50 new contacts, 1 per 50 invoices.
+for changed contacts, 1 per 50 new contacts, 1 per 50 invoices; once per process 1 call per 1,000 invoices made lately.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 from closedwon.connectors.port import DocumentUpdate
 from closedwon.engine.ledger import Element
 from closedwon.engine.run import Outcome
+from closedwon.flows.adoption import Adoption
 from closedwon.flows.customers import CustomerDesk
 from closedwon.flows.invoicing import WonSettings, arrange, draft_invoice, propose_fixes
 from closedwon.flows.plan import Plan, own_document
@@ -56,6 +57,7 @@ class OpportunityWon:
         self._links = links
         self._engine = engine
         self._customers = CustomerDesk(links, events)
+        self._adoption = Adoption(links, engine)
 
     def operations(self, integration: Integration) -> Mapping[str, Operation[Any, Any]]:
         """Return the flow's remote writes."""
@@ -115,13 +117,15 @@ class OpportunityWon:
             if plan.link is None and plan.stop is None:
                 draft = draft_invoice(plan.deal, plan.contact_id, books, settings, plan.decision, today)
                 plan.take_draft(draft, propose_fixes(draft, books))
-                if kind != "invoice" and plan.stop is None and own_document(plan.deal, kind) is None:
+                if not draft.problems and kind != "invoice" and own_document(plan.deal, kind) is None:
                     plan.stop = _no_document(kind)
 
     def _find_links(self, integration: Integration, plans: Sequence[Plan]) -> None:
         """Find invoices that exist: linked ones, and ones an earlier store wrote back to the CRM."""
         ids = [plan.deal.id for plan in plans]
         links = self._links.find_by_crm(integration.tenant, integration.name, "invoice", ids)
+        if self._adoption.adopt(integration, [plan.deal for plan in plans if plan.deal.id not in links]):
+            links = self._links.find_by_crm(integration.tenant, integration.name, "invoice", ids)
         unlinked = [plan for plan in plans if plan.deal.id not in links]
         written_back = {
             document.books_id: plan for plan in unlinked for document in plan.deal.documents if document.books_id
