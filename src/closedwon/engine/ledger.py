@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from closedwon.kernel.errors import ClosedwonError, OutcomeUnknown, Retryable, Unavailable
+from closedwon.kernel.errors import ClosedwonError, NotConnected, OutcomeUnknown, Retryable, Unavailable
 from closedwon.kernel.ids import fingerprint, new_id
 
 if TYPE_CHECKING:
@@ -173,6 +173,9 @@ class Ledger:
             if isinstance(error, Retryable):
                 return {one.record_id: Result(error=error) for one in chunk}, error
             raise
+        for one in written:
+            if isinstance(one.error, NotConnected):  # it pauses this connection, whoever raises it later
+                one.error.details.setdefault("connection", operation.connection)
         return self._receipt(operation, intents, [Result(one.record, one.error) for one in written]), None
 
     def _receipt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 
 CHUNK = 400  # values in one IN (…)
+
+SAME_TROUBLE = timedelta(minutes=10)  # a connection is tried every few seconds; that is one question, not hundreds
 
 
 class ReviewStore:
@@ -53,6 +56,8 @@ class ReviewStore:
         where = (review_item.c.tenant == tenant, review_item.c.subject == subject, review_item.c.state == "open")
         if tx.execute(sa.update(review_item).where(*where).values(**content)).rowcount:
             return
+        if not subject.startswith("run:") and self._reopen(tx, tenant, subject, content):
+            return
         if tx.dialect.name == "postgresql":  # there two processes could take one number; SQLite has one writer anyway
             tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"review:{tenant}"))))
         number = tx.execute(sa.select(sa.func.max(review_item.c.number)).where(review_item.c.tenant == tenant)).scalar()
@@ -62,6 +67,18 @@ class ReviewStore:
                 tenant=tenant, opened_at=render_instant(self._clock.now()), **values, **content
             )
         )
+
+    def _reopen(self, tx: sa.Connection, tenant: str, subject: str, content: Mapping[str, Any]) -> bool:
+        """Open the last item of a subject again where the same trouble is back: it was not over, only tried anew."""
+        since = render_instant(self._clock.now() - SAME_TROUBLE)
+        query = sa.select(review_item.c.id, review_item.c.code, review_item.c.state, review_item.c.closed_at)
+        query = query.where(review_item.c.tenant == tenant, review_item.c.subject == subject)
+        last = tx.execute(query.order_by(review_item.c.number.desc()).limit(1)).first()
+        if last is None or last.code != content["code"] or last.state != "resolved" or last.closed_at < since:
+            return False
+        where = (review_item.c.tenant == tenant, review_item.c.id == last.id)
+        tx.execute(sa.update(review_item).where(*where).values(state="open", closed_at=None, **content))
+        return True
 
     def close_subjects(self, tx: sa.Connection, tenant: str, subjects: Sequence[str]) -> None:
         """Close the open items of subjects that went through after all."""
