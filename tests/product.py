@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,11 @@ class Product:
         """Tell whether no run is under way or waiting for its next attempt."""
         counts = self.app.engine.count_runs(TENANT)
         return not any(states.keys() & AT_WORK for states in counts.values())
+
+    def is_stopped(self) -> bool:
+        """Tell whether a connection is paused and nothing is under way."""
+        running = any("running" in states for states in self.app.engine.count_runs(TENANT).values())
+        return bool(self.desk.status(TENANT)["paused"]) and not running
 
     def work_off(self, patience_s: float = PATIENCE_S) -> int:
         """Read the feeds and see their events through to the end; return how many new events there were."""
@@ -222,6 +227,24 @@ class Stage:
         for deal in deals:
             self.people.win(deal.id)
         return [deal.id for deal in deals]
+
+    def change_secret(self, system: str, secret: str) -> None:
+        """Have a vendor accept another client secret than before."""
+        if system == "dynamics":
+            self.simulators.dynamics.client_secret = secret
+        else:
+            apps = self._simulator("xero").identity._apps
+            client_id = self.simulators.xero.client_id
+            apps[client_id] = replace(apps[client_id], client_secret=secret)
+
+    def _simulator(self, system: str) -> Any:
+        return self.simulators.served._sites[system]._simulator
+
+    def profile(self) -> Any:
+        """Return the settings of the organisation in the books, to be changed as its owner does on a page of Xero."""
+        simulator = self._simulator("xero")
+        (organisation,) = simulator.organisations.values()
+        return organisation.profile
 
     # --- judging ------------------------------------------------------------------------------------------------
 
