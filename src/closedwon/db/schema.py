@@ -125,6 +125,7 @@ run = sa.Table(
     _instant("started_at"),
     _instant("finished_at"),
     sa.Index("run_queue", "tenant", "lane", "state", "id"),
+    sa.Index("run_due", "state", "not_before"),
     sa.Index("run_record", "tenant", "record_id"),
     sa.Index("run_batch", "batch_id"),
     # Bursts of events on one record become one run on its newest state.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,8 @@ def serve(app: App, opened: socket.socket, ready: Callable[[], None] | None = No
         timeout_graceful_shutdown=DRAIN_S,
         server_header=False,
     )
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: walking it again and again would stop webhooks for 100 ms each time
     server = _Server(config, ready)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[opened])

@@ -186,6 +186,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.create_index("run_batch", ["batch_id"], unique=False)
+        batch_op.create_index("run_due", ["state", "not_before"], unique=False)
         batch_op.create_index(
             "run_once_queued",
             ["tenant", "lane", "record_id"],
@@ -241,6 +242,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("state IN ('pending', 'waiting', 'parked')"),
             postgresql_where=sa.text("state IN ('pending', 'waiting', 'parked')"),
         )
+        batch_op.drop_index("run_due")
         batch_op.drop_index("run_batch")
 
     op.drop_table("run")
