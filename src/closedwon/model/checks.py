@@ -36,7 +36,12 @@ def check_opportunity(deal: Opportunity, *, estimated_value_line: bool) -> list[
             )
         )
     problems += [
-        Problem(f"lines[{number}].quantity", "positive", f"line {number} has the quantity {line.quantity}")
+        Problem(
+            f"lines[{number}].quantity",
+            "positive",
+            f"line {number} has the quantity {line.quantity}",
+            "correct the quantity in the CRM, or take the line out",
+        )
         for number, line in enumerate(deal.lines, 1)
         if line.quantity <= ZERO
     ]
