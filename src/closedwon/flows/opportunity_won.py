@@ -130,6 +130,8 @@ class OpportunityWon:
         written_back = {
             document.books_id: plan for plan in unlinked for document in plan.deal.documents if document.books_id
         }
+        copied = self._links.find_by_books(integration.tenant, integration.name, "invoice", list(written_back))
+        written_back = {books_id: plan for books_id, plan in written_back.items() if books_id not in copied}
         unseen = [link.books_id for link in links.values() if link.snapshot is None]
         wanted = [*written_back, *unseen]
         invoices = {one.id: one for one in integration.books.fetch_invoices(wanted)} if wanted else {}
