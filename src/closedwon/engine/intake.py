@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from closedwon.events.store import EventStore
 
 MOST_PER_COMMIT = 500
-HURRIED_S = 0.02
-GATHER_S = 0.008
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +48,6 @@ class Intake:
         self._routes = routes
         self._waiting: queue.SimpleQueue[tuple[Sequence[Event], Future[int]] | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
-        self._committed_at = 0.0
 
     def accept(self, events: Sequence[Event]) -> int:
         """Store events and queue runs for the new ones, in a transaction of their own; return how many were new."""
@@ -104,8 +100,6 @@ class Intake:
             first = self._waiting.get()
             if first is None:
                 return
-            if self._hurried():
-                time.sleep(GATHER_S)
             group, ended = [first], False
             while len(group) < MOST_PER_COMMIT and not self._waiting.empty():
                 more = self._waiting.get()
@@ -114,13 +108,8 @@ class Intake:
                     break
                 group.append(more)
             self._commit(group)
-            self._committed_at = time.monotonic()
             if ended:
                 return
-
-    def _hurried(self) -> bool:
-        """Tell whether events follow one another so fast that a moment's patience saves commits."""
-        return time.monotonic() - self._committed_at < HURRIED_S
 
     def _commit(self, group: Sequence[tuple[Sequence[Event], Future[int]]]) -> None:
         # Who has given up waiting was told so, and the event is sent again; from here on nobody can give up any more.
