@@ -247,7 +247,7 @@ class Reviewer:
     def settle(self, tx: Any, runs: Sequence[Run]) -> None:
         """Close the items of runs that went through."""
         if runs:
-            self.app.reviews.close_subjects(tx, runs[0].tenant, [run.subject for run in runs])
+            self.app.reviews.close_records(tx, runs[0].tenant, [run.record_id for run in runs])
 
     def pause(self, tx: Any, tenant: str, subject: str, error: ClosedwonError) -> None:
         """Pause a connection or integration."""

@@ -234,10 +234,7 @@ class Desk:
         ends = self._app.clock.monotonic() + BUSY_S
         while not self._decide(item, run_id, decided, decided_by):
             if self._app.clock.monotonic() > ends:
-                raise ClosedwonError(
-                    f"the run of review item {number} is being tried again at this moment",
-                    hint="decide again when it has come to its end",
-                )
+                raise _busy(number)
             self._app.clock.sleep(SYNC_POLL_S)
         return self.show_item(tenant, number)
 
@@ -274,10 +271,11 @@ class Desk:
                 "a paused connection cannot be dismissed", hint="mend it; it goes on by itself, or resolve the item"
             )
         with self._app.database.begin() as tx:
+            run_id = item.subject.removeprefix("run:")
+            if not self._app.engine.cancel(tx, tenant, run_id, f"dismissed by {decided_by}: {reason}"):
+                raise _busy(number)
             if not self._app.reviews.decide(tx, item, "dismissed", {"reason": reason}, decided_by):
                 raise _closed(number)
-            run_id = item.subject.removeprefix("run:")
-            self._app.engine.cancel(tx, tenant, run_id, f"dismissed by {decided_by}: {reason}")
         return self.show_item(tenant, number)
 
     def _item(self, tenant: str, number: int) -> ReviewItem:
@@ -319,6 +317,13 @@ class Desk:
         raise Misconfigured(
             f"the tenant {tenant} has the integrations {', '.join(sorted(mine)) or '(none)'}", hint="name one of them"
         )
+
+
+def _busy(number: int) -> ClosedwonError:
+    return ClosedwonError(
+        f"the run of review item {number} is being tried again at this moment",
+        hint="decide again when it has come to its end",
+    )
 
 
 def _closed(number: int) -> NoMatch:

@@ -248,6 +248,7 @@ review_item = sa.Table(
     sa.UniqueConstraint("tenant", "number"),
     sa.Index("review_open", "tenant", "state", "opened_at"),
     sa.Index("review_subject", "tenant", "subject"),
+    sa.Index("review_record", "tenant", "record_id"),
 )
 
 resolution = sa.Table(

@@ -227,13 +227,11 @@ class EngineStore:
         )
         return tx.execute(query.where(run.c.state.in_(QUEUED))).first() is not None
 
-    def cancel(self, tx: sa.Connection, tenant: str, run_id: str, reason: str) -> None:
-        """End a queued run without doing anything."""
-        tx.execute(
-            sa.update(run)
-            .where(run.c.tenant == tenant, run.c.id == run_id, run.c.state.in_(QUEUED))
-            .values(state=State.CANCELLED, reason=reason, finished_at=self.now()),
-        )
+    def cancel(self, tx: sa.Connection, tenant: str, run_id: str, reason: str) -> bool:
+        """End a queued or failed run without doing anything; False when it is being executed or has ended."""
+        ended = {"state": State.CANCELLED, "reason": reason, "finished_at": self.now()}
+        where = (run.c.tenant == tenant, run.c.id == run_id, run.c.state.in_([*QUEUED, State.FAILED]))
+        return tx.execute(sa.update(run).where(*where).values(**ended)).rowcount == 1
 
     def reopen_skipped(self, tx: sa.Connection, tenant: str, name: str, record_ids: Sequence[str], reason: str) -> int:
         """Queue records again whose runs were skipped for a reason that has ceased to hold; return how many."""

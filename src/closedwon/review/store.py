@@ -88,6 +88,15 @@ class ReviewStore:
             where = (review_item.c.tenant == tenant, some, review_item.c.state == "open")
             tx.execute(sa.update(review_item).where(*where).values(**closed))
 
+    def close_records(self, tx: sa.Connection, tenant: str, record_ids: Sequence[str]) -> None:
+        """Close the open items of every run of records that went through after all."""
+        closed = {"state": "resolved", "closed_at": render_instant(self._clock.now())}
+        for start in range(0, len(record_ids), CHUNK):
+            some = review_item.c.record_id.in_(record_ids[start : start + CHUNK])
+            runs = review_item.c.subject.startswith("run:")
+            where = (review_item.c.tenant == tenant, some, runs, review_item.c.state == "open")
+            tx.execute(sa.update(review_item).where(*where).values(**closed))
+
     def decide(
         self, tx: sa.Connection, item: ReviewItem, state: ItemState, decision: Mapping[str, Any], decided_by: str
     ) -> bool:

@@ -87,7 +87,7 @@ class TenantStore:
 
         Who finds that another process has replaced it already gets that one, and `fetch` is not called.
         """
-        while not self._lease(tenant, name, LEASE_S):
+        while (lease := self._take_lease(tenant, name)) is None:
             self._clock.sleep(LEASE_POLL_S)
         try:
             current = self.find_secret(tenant, name, kind)
@@ -97,19 +97,22 @@ class TenantStore:
             self._save_secret(tenant, name, kind, new)
             return new
         finally:
-            self._lease(tenant, name, 0)
+            self._give_lease_back(tenant, name, lease)
 
-    def _lease(self, tenant: str, name: str, seconds: float) -> bool:
-        """Take the connection's lease for some seconds, or give it back with 0; say whether it is ours."""
-        now = self._now()
-        until = render_instant(self._clock.now() + timedelta(seconds=seconds)) if seconds else None
+    def _take_lease(self, tenant: str, name: str) -> str | None:
+        """Take the connection's lease; return until when it is ours, None while another process has it."""
+        until = render_instant(self._clock.now() + timedelta(seconds=LEASE_S))
         with self._database.begin() as tx:
             tx.execute(insert(tx, connection).values(tenant=tenant, name=name).on_conflict_do_nothing())
-            free = sa.or_(connection.c.lease_until.is_(None), connection.c.lease_until < now)
-            statement = sa.update(connection).where(connection.c.tenant == tenant, connection.c.name == name)
-            if seconds:
-                statement = statement.where(free)
-            return tx.execute(statement.values(lease_until=until)).rowcount == 1
+            free = sa.or_(connection.c.lease_until.is_(None), connection.c.lease_until < self._now())
+            statement = sa.update(connection).where(connection.c.tenant == tenant, connection.c.name == name, free)
+            return until if tx.execute(statement.values(lease_until=until)).rowcount == 1 else None
+
+    def _give_lease_back(self, tenant: str, name: str, lease: str) -> None:
+        """Give the lease back, unless it ran out and another process has it by now."""
+        ours = (connection.c.tenant == tenant, connection.c.name == name, connection.c.lease_until == lease)
+        with self._database.begin() as tx:
+            tx.execute(sa.update(connection).where(*ours).values(lease_until=None))
 
     def _save_secret(self, tenant: str, name: str, kind: str, value: str) -> None:
         values = {"sealed": self._vault.seal(value, f"{tenant}/{name}/{kind}"), "saved_at": self._now()}

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from closedwon.kernel.errors import AmbiguousMatch, MappingFailed
+from closedwon.kernel.errors import AmbiguousMatch, ClosedwonError, MappingFailed
 from closedwon.review.store import ReviewStore
 
 if TYPE_CHECKING:
     from closedwon.db.connect import Database
-    from closedwon.kernel.errors import ClosedwonError
     from stores import SetClock
 
 ERROR = MappingFailed("no account", hint="choose one", details={"problems": [1]}, request_ids=["r1"])
@@ -110,3 +109,15 @@ def test_what_went_through_after_all_needs_no_decision(reviews: ReviewStore, any
     assert [one.subject for one in reviews.list_items("acme")] == ["run:2"]
     open_item(reviews, any_database, "run:1")
     assert [one.number for one in reviews.list_items("acme")] == [2, 3]
+
+
+def test_a_record_that_went_through_closes_the_items_of_all_its_runs(
+    reviews: ReviewStore, any_database: Database
+) -> None:
+    """Also that of an older run that failed; other records and paused connections stay."""
+    cause = ClosedwonError("no")
+    with any_database.begin() as tx:
+        for subject, record in (("run:1", "deal-1"), ("run:2", "deal-1"), ("run:3", "deal-2"), ("connection:crm", "")):
+            reviews.open(tx, "acme", subject, cause, record)
+        reviews.close_records(tx, "acme", ["deal-1", *(f"deal-x{number}" for number in range(900))])
+    assert [one.subject for one in reviews.list_items("acme")] == ["run:3", "connection:crm"]

@@ -109,9 +109,19 @@ def test_a_failed_renewal_gives_the_lease_back(tenants: TenantStore, clock: SetC
 
 def test_the_lease_of_a_dead_process_ends(tenants: TenantStore, clock: SetClock) -> None:
     """A process that died while it renewed holds the others up for a while, not for ever."""
-    assert tenants._lease("acme", "books", LEASE_S)
+    assert tenants._take_lease("acme", "books") is not None
     tenants.renew_secret("acme", "books", "token", None, lambda _current: "one")
     assert LEASE_S <= sum(clock.slept_s) < LEASE_S + 1
+
+
+def test_a_lease_that_ran_out_is_not_given_back_for_another(tenants: TenantStore, clock: SetClock) -> None:
+    """Who comes back too late leaves the lease to the process that has it by now."""
+    late = tenants._take_lease("acme", "books")
+    clock.sleep(LEASE_S + 1)
+    assert late is not None
+    assert tenants._take_lease("acme", "books") is not None
+    tenants._give_lease_back("acme", "books", late)
+    assert tenants._take_lease("acme", "books") is None
 
 
 # --- budget and reference data ---------------------------------------------

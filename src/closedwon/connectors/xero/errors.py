@@ -134,7 +134,7 @@ def _refused(answer: Answer) -> ClosedwonError:
         return OutcomeUnknown(
             "Xero knows this request's key from a different request, sent minutes ago.",
             hint="Look up what the first one did before sending again.",
-            details={"messages": messages},
+            details={"messages": messages, "answered": True},
             request_ids=answer.request_ids,
         )
     error = _rejected("request", messages or [f"HTTP {answer.status}: {answer.quote()}".strip()], answer.request_ids)

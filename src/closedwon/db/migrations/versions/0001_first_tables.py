@@ -162,6 +162,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("review_item", schema=None) as batch_op:
         batch_op.create_index("review_open", ["tenant", "state", "opened_at"], unique=False)
+        batch_op.create_index("review_record", ["tenant", "record_id"], unique=False)
         batch_op.create_index("review_subject", ["tenant", "subject"], unique=False)
 
     op.create_table(
@@ -248,6 +249,7 @@ def downgrade() -> None:
     op.drop_table("run")
     with op.batch_alter_table("review_item", schema=None) as batch_op:
         batch_op.drop_index("review_subject")
+        batch_op.drop_index("review_record")
         batch_op.drop_index("review_open")
 
     op.drop_table("review_item")
