@@ -157,3 +157,19 @@ def test_a_deal_without_an_order_waits_until_there_is_one(stage: Stage) -> None:
         product.resolve(deal_id, retry=True)
         assert product.items() == []
         assert stage.shown(deal_id, "salesorders")["new_xeroinvoiceid"] == stage.invoice(deal_id)["InvoiceID"]
+
+
+def test_a_draft_is_approved_in_the_books_and_the_crm_shows_both(stage: Stage) -> None:
+    """With invoice_status draft an accountant approves the invoice; the CRM shows it as a draft until then."""
+    with stage.product(stage.configure(invoice_status="draft")) as product:
+        (deal_id,) = stage.win(stage.clean_deals()[0])
+        product.work_off()
+        invoice = stage.invoice(deal_id)
+        assert (invoice["Status"], stage.shown(deal_id)["new_xerostatus"]) == ("DRAFT", "draft")
+        change = {"InvoiceID": invoice["InvoiceID"], "Status": "AUTHORISED"}
+        answer = stage.people.books.post(f"Invoices/{invoice['InvoiceID']}", json=change)
+        assert answer.status_code == 200, answer.text
+        product.work_off()
+        row = stage.shown(deal_id)
+        assert (row["new_xerostatus"], row["statecode"]) == ("authorised", ACTIVE)
+        assert product.items() == []

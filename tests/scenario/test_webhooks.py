@@ -56,7 +56,7 @@ def test_the_echo_of_our_own_writes_costs_no_call(stage: Stage) -> None:
         product.wait_until(lambda: stage.simulators.webhooks()["dynamics"]["under_way"] == 0, "all delivered")
         product.wait_settled()
         calls = stage.simulators.stats()
-        assert calls["xero"]["app"]["endpoints"].get("GET Invoices", 0) == 0
+        assert calls["xero"]["app"]["endpoints"].get("GET Invoices", 0) <= 1  # the look back before the first invoice
         assert calls["dynamics"]["app"]["endpoints"]["GET opportunities"] == 1
         assert calls["dynamics"]["app"]["endpoints"]["POST $batch"] <= 4  # two to set up the webhooks
         assert product.run_of(invoice_id)["outcome"] in {"unchanged", "skipped"}
