@@ -31,6 +31,7 @@ LANES = "lanes"
 POLL_S = 0.1  # how long a wake-up may wait; each queue costs about 4 % of a core at this pace
 MAX_ROUNDS = 50  # rounds of one workflow before it starts over, so that its record stays small
 RUNNER_SCHEMA = "dbos"
+WAITS_FOR = "database is locked"  # the words of a SQLite error that the library waits out
 
 
 class PlainJson(Serializer):
@@ -66,6 +67,7 @@ class Runner:
         self._engine = engine
         self._client: DBOSClient | None = None
         self._ticks: dict[str, Callable[[], object]] = {}
+        wait_out_a_full_disk(engine)
         logging.getLogger("dbos").setLevel(logging.WARNING)
 
     def prepare(self, url: str) -> None:
@@ -170,6 +172,16 @@ class Runner:
         if self._client is None:
             raise RuntimeError("the runner is not prepared")
         return self._client
+
+
+def wait_out_a_full_disk(engine: sa.Engine) -> None:
+    """Make the library wait for disk space as it waits for a lock; else it would leave its work unfinished for good."""
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _explain(context: sa.engine.ExceptionContext) -> None:
+        if "disk is full" in str(context.original_exception):
+            cause = RuntimeError(f"{WAITS_FOR}: {context.original_exception}")
+            raise sa.exc.OperationalError(context.statement, None, cause) from context.original_exception
 
 
 def _define_lane_workflow(
