@@ -141,13 +141,13 @@ class App:
         *Raises* Misconfigured when another process works on this SQLite store.
         """
         self._lock.take()
+        self._started = True  # from here on there is something to stop
         loop = BatchLoop(
             self.engine, Reviewer(self), self.integrations, self.flows, self.is_paused, self.pause, self.breather_s
         )
         self.runner.launch(loop.take, loop.work, self._ticks(), workers)
         self.intake.start()
         self.housekeeper.start(alone=self.database.is_sqlite)
-        self._started = True
 
     def breather_s(self, integration: Integration) -> float:
         """Return how long an integration's lanes should gather work, in seconds: as its scarcer budget says."""
