@@ -1,4 +1,4 @@
-"""Rules for every test: the network ends at this machine."""
+"""Rules for every test: the network ends at this machine, and nobody's terminal width counts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ def _no_network_beyond_this_machine() -> Any:
             connect(self, address)
 
         patch.setattr(socket.socket, "connect", connect_here)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_width_from_outside() -> Any:
+    """Forget the width that parallel workers are given, so that what is printed is the same however tests are run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
         yield
 
 

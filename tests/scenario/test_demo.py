@@ -62,11 +62,17 @@ def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
     assert report["calls"]["story"]["xero"]["throttled"] == 0
 
 
+def _hear_interrupts() -> None:
+    """Undo what a shell does to jobs in the background: they are told to ignore Ctrl+C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, number: int) -> None:
     """Ctrl+C or a termination in the middle ends both children too."""
     folder = tmp_path / "demo"
-    process = subprocess.Popen([*COMMAND, "--fast", "--dir", str(folder)], stdout=subprocess.DEVNULL)
+    command = [*COMMAND, "--fast", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=_hear_interrupts)  # noqa: PLW1509 - no threads
     try:
         children = _await_children(process.pid, 2)
         process.send_signal(number)
