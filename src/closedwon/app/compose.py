@@ -41,7 +41,7 @@ from closedwon.tenants.store import INTEGRATION, TenantStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from closedwon.app.settings import ConnectionSettings, IntegrationSettings
+    from closedwon.app.settings import IntegrationSettings
     from closedwon.engine.flow import Flow
     from closedwon.engine.run import Run
 
@@ -387,8 +387,3 @@ def _cron(seconds: int) -> str:
 
 def _subject(name: str) -> str:
     return name if name.startswith(INTEGRATION) else f"connection:{name}"
-
-
-def describe_connection(one: ConnectionSettings) -> str:
-    """Name a connection for people."""
-    return f"{one.reference} ({one.connector.name})"

@@ -110,16 +110,6 @@ class Batch:
         self.runs.remove(ending.run)
         self._endings.append((ending, error))
 
-    def each(self, action: Callable[[Run], None]) -> None:
-        """Do something for every run still here; one of our errors ends only the run that met it."""
-        for run in list(self.runs):
-            try:
-                action(run)
-            except (NotConnected, Misconfigured):
-                raise
-            except ClosedwonError as error:
-                self.fail(run, error)
-
     def commit(self) -> None:
         """Save steps, endings and review items of the runs that have left, in one transaction."""
         with self.store.transaction() as tx:

@@ -9,7 +9,6 @@ from closedwon.kernel.errors import ClosedwonError, MappingFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from closedwon.flows.invoicing import Draft
     from closedwon.links.link import Link
@@ -66,8 +65,3 @@ def own_document(deal: Opportunity, kind: str, books_id: str = "") -> CrmDocumen
         if books_id and one.books_id == books_id:
             return one
     return next((one for one in fitting if not one.books_id), None)
-
-
-def planned_total(plan: Plan) -> Decimal | None:
-    """Return the total that the books will compute."""
-    return plan.invoice.total if plan.invoice is not None else None

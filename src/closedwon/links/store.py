@@ -67,14 +67,6 @@ class LinkStore:
                 found += [_as_link(row) for row in rows]
         return found
 
-    def list_all(self, tenant: str, integration: str, record_type: RecordType) -> list[Link]:
-        """List every link of a kind."""
-        query = sa.select(link).where(
-            link.c.tenant == tenant, link.c.integration == integration, link.c.record_type == record_type
-        )
-        with self._database.read() as tx:
-            return [_as_link(row) for row in tx.execute(query.order_by(link.c.crm_id))]
-
     def count(self, tenant: str, integration: str, record_type: RecordType) -> int:
         """Count the links of a kind."""
         query = sa.select(sa.func.count()).select_from(link)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from closedwon.model.money import ZERO
+from closedwon.model.money import ZERO, Money
 from closedwon.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def check_invoice(invoice: Invoice) -> list[Problem]:
             Problem(
                 "total",
                 "positive",
-                f"the invoice would come to {invoice.total} {invoice.currency}",
+                f"the invoice would come to {Money(invoice.total, invoice.currency)}",
                 "only a positive total can be invoiced; correct prices and discounts in the CRM",
             )
         )

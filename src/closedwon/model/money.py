@@ -41,8 +41,3 @@ def line_amount(quantity: Decimal, unit_amount: Decimal, discount_amount: Decima
 def tax_exclusive(net: Decimal, rate_pct: Decimal) -> Decimal:
     """Return the tax on a net line amount at a rate in per cent."""
     return round_half_up(net * rate_pct / HUNDRED)
-
-
-def tax_inclusive(gross: Decimal, rate_pct: Decimal) -> Decimal:
-    """Return the tax contained in a gross line amount at a rate in per cent."""
-    return round_half_up(gross - gross / (1 + rate_pct / HUNDRED))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
-
-Severity = Literal["error", "warning"]
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -16,9 +12,3 @@ class Problem(msgspec.Struct, frozen=True):
     rule: str
     text: str
     hint: str = ""
-    severity: Severity = "error"
-
-
-def has_errors(problems: tuple[Problem, ...] | list[Problem]) -> bool:
-    """Tell whether any finding forbids going on."""
-    return any(problem.severity == "error" for problem in problems)

@@ -7,28 +7,36 @@ from typing import TYPE_CHECKING
 import pytest
 
 from closedwon.engine.run import Outcome
-from closedwon.kernel.errors import AuthExpired, MappingFailed, Misconfigured, OutcomeUnknown, Throttled, Unavailable
+from closedwon.kernel.errors import (
+    AuthExpired,
+    ClosedwonError,
+    MappingFailed,
+    Misconfigured,
+    OutcomeUnknown,
+    Throttled,
+    Unavailable,
+)
 from engine_parts import LANE, TENANT, Bench, elements, finish_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from closedwon.engine.batch import Batch
-    from closedwon.engine.run import Run
     from engine_parts import Vendor
     from stores import SetClock
 
 
 def raising(record_id: str, error: Exception) -> Callable[[Batch], None]:
-    """Return an action for `each` that raises for one record and finishes the others."""
+    """Return an action that meets an error at one record and finishes the others."""
 
     def execute(batch: Batch) -> None:
-        def one(run: Run) -> None:
-            if run.record_id == record_id:
+        for run in list(batch.runs):
+            if run.record_id != record_id:
+                batch.finish(run, Outcome.CREATED)
+            elif isinstance(error, ClosedwonError):
+                batch.fail(run, error)
+            else:
                 raise error
-            batch.finish(run, Outcome.CREATED)
-
-        batch.each(one)
 
     return execute
 

@@ -13,7 +13,6 @@ from closedwon.model.checks import check_invoice, check_opportunity
 from closedwon.model.customer import Customer
 from closedwon.model.invoice import BooksInvoice, Invoice
 from closedwon.model.payment import settlement
-from closedwon.model.problem import Problem, has_errors
 
 
 def invoice(**changes: Any) -> Invoice:
@@ -74,12 +73,6 @@ def test_everything_wrong_with_an_invoice_is_said_at_once() -> None:
     """A total that is not positive, does not add up, and is due before it is issued."""
     found = check_invoice(invoice(total=Decimal(0), due_date=date(2026, 9, 19)))
     assert [one.rule for one in found] == ["positive", "BR-CO-15", "order"]
-
-
-def test_only_errors_forbid_going_on() -> None:
-    """A warning is shown, no more."""
-    assert not has_errors([Problem("f", "r", "t", severity="warning")])
-    assert has_errors([Problem("f", "r", "t", severity="warning"), Problem("f", "r", "t")])
 
 
 def test_credits_count_as_paid() -> None:

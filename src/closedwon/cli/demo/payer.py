@@ -31,11 +31,6 @@ class Payer:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
-    def find_invoice(self, deal_id: str) -> dict[str, Any] | None:
-        """Find the invoice of a deal in the books, None when there is none yet."""
-        found = [one for one in self.list_invoices() if one.get("Reference") == deal_id]
-        return found[0] if found else None
-
     def list_invoices(self) -> list[dict[str, Any]]:
         """List everything the books invoiced; amounts are texts."""
         state = self._sandbox.control("GET", "state?system=xero")

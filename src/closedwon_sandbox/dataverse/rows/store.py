@@ -179,12 +179,6 @@ class Store:
         """Forget the index of an alternate key."""
         self.tables[table].unique.pop(name, None)
 
-    def add_lookup(self, table: str, column: str) -> None:
-        """Index a lookup column that was created while running."""
-        rows = self.tables[table]
-        rows.lookups.append(column)
-        rows.pointing[column] = {}
-
     @staticmethod
     def _refuse_taken_keys(rows: TableRows, row_id: str, row: Row) -> None:
         for name, index in rows.unique.items():

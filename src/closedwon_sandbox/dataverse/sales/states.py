@@ -40,11 +40,6 @@ def refuse_locked_lines(table: Table, header: Row) -> None:
         raise errors.read_only(table.name)
 
 
-def is_locked(table: str, row: Row) -> bool:
-    """Say whether a document's lines, and with them its totals, are fixed."""
-    return row.get("statecode") in _LINES_LOCKED.get(table, ())
-
-
 def next_state(table: Table, row: Row, sent: Mapping[str, Any]) -> dict[str, int]:
     """Complete and check the state that an update asks for: both codes, or nothing when it asks for none.
 
