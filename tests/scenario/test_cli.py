@@ -100,7 +100,8 @@ def test_lists_and_status_show_what_happened(stage: Stage, ask: Ask, say: Say) -
     (deal,) = stage.win(stage.clean_deals()[0])
     ask("sync", deal)
     assert ask("status")["runs"]["sales/opportunity_won"]["succeeded"] == 1
-    assert [row["record_id"] for row in ask("records", "list")["records"]] == [deal]
+    number = stage.invoice(deal)["InvoiceNumber"]
+    assert [(row["record_id"], row["invoice"]) for row in ask("records", "list")["records"]] == [(deal, number)]
     assert ask("records", "list", "--state", "parked")["records"] == []
     assert deal in say("records", "list")
     assert "sales/opportunity_won" in say("status")

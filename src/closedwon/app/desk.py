@@ -135,12 +135,23 @@ class Desk:
         )
 
     def list_records(self, tenant: str, state: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """List the newest run of each record, newest first."""
+        """List the newest run of each record, newest first, with the number of its invoice where there is one."""
         newest: dict[tuple[str, str], dict[str, Any]] = {}
         for row in self._app.engine.list_runs(tenant, limit=limit * 4):
             newest.setdefault((row["lane"], row["record_id"]), row)
-        rows = [row for row in newest.values() if state is None or row["state"] == state]
-        return rows[:limit]
+        rows = [row for row in newest.values() if state is None or row["state"] == state][:limit]
+        numbers = self._invoice_numbers(tenant, [row["record_id"] for row in rows])
+        return [row | {"invoice": numbers.get(row["record_id"], "")} for row in rows]
+
+    def _invoice_numbers(self, tenant: str, record_ids: list[str]) -> dict[str, str]:
+        """Return the number of each record's invoice, whether the record is the deal or the invoice itself."""
+        numbers: dict[str, str] = {}
+        for one in self._app.settings.integrations.values():
+            if one.tenant == tenant:
+                for find in (self._app.links.find_by_crm, self._app.links.find_by_books):
+                    found = find(tenant, one.name, "invoice", record_ids)
+                    numbers |= {record_id: link.books_number for record_id, link in found.items()}
+        return numbers
 
     def show_record(self, tenant: str, record: str) -> dict[str, Any]:
         """Return one record's story. `record` is a deal's id, an invoice's id or an invoice's number.

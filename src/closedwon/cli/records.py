@@ -46,8 +46,10 @@ def list_records(
     if options.as_json:
         print_json({"tenant": tenant, "records": [_plain_run(row) for row in rows]})
     elif rows:
-        cells = [[row["record_id"], row["lane"], row["state"], _what(row), row["created_at"]] for row in rows]
-        say(table(["record", "lane", "state", "outcome", "queued at"], cells))
+        cells = [
+            [row["record_id"], row["invoice"], row["lane"], row["state"], _what(row), row["created_at"]] for row in rows
+        ]
+        say(table(["record", "invoice", "lane", "state", "outcome", "queued at"], cells))
     else:
         say("No records yet." if state is None else f"No records whose newest run is {state}.")
     return EXIT_FINE
