@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 REFERENCE_FRESH = timedelta(hours=1)
 CALLS_OF_A_BATCH = 3  # to either system, where customers are new
-RETENTION = timedelta(days=2)  # of the durable runner's own rows; ours stay
+RETENTION = timedelta(hours=2)  # of the durable runner's own rows; ours stay
 
 log = structlog.get_logger(__name__)
 
@@ -177,7 +177,7 @@ class App:
             for key, one in self.settings.integrations.items()
         ]
         ticks.append(Tick("reconnect", "*/15 * * * * *", self.reconnect))
-        ticks.append(Tick("retention", "0 17 * * * *", lambda: self.runner.forget(self.clock.now() - RETENTION)))
+        ticks.append(Tick("retention", "30 */10 * * * *", lambda: self.runner.forget(self.clock.now() - RETENTION)))
         return ticks
 
     def _feeder(self, key: tuple[str, str]) -> Callable[[], object]:

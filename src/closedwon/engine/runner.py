@@ -149,18 +149,19 @@ class Runner:
         rows = self._connected().list_workflows(status="PENDING", load_input=False, load_output=False)
         return {row.executor_id for row in rows if row.executor_id}
 
-    def forget(self, before: datetime, at_most: int = 500) -> int:
-        """Delete the library's rows of finished work; ours are the truth."""
-        rows = self._connected().list_workflows(
+    def forget(self, before: datetime, at_once: int = 500) -> int:
+        """Delete the library's rows of work that began earlier and is finished; ours are the truth. Return how many."""
+        forgotten = 0
+        while rows := self._connected().list_workflows(
             status=["SUCCESS", "ERROR", "CANCELLED"],
             end_time=before.isoformat(),
-            limit=at_most,
+            limit=at_once,
             load_input=False,
             load_output=False,
-        )
-        if rows:
+        ):
             self._connected().delete_workflows([row.workflow_id for row in rows])
-        return len(rows)
+            forgotten += len(rows)
+        return forgotten
 
     def stop(self, patience_s: int = 10) -> None:
         """Stop taking work, let what runs come to its end, then leave."""
