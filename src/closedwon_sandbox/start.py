@@ -23,7 +23,7 @@ from closedwon_sandbox.xero import XeroSimulator
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from closedwon_sandbox.settings import DataverseSettings, XeroSettings
     from closedwon_sandbox.world import World
@@ -85,12 +85,13 @@ def _start(options: argparse.Namespace) -> None:
         }
         running = _describe(options, folder, sockets)
         sandbox = assemble(running.world, running.dynamics, running.xero)
+        request = StopRequest()  # before anybody is told that we run: from then on we may be told to stop
         gc.collect()
         gc.freeze()  # the world stays until the end: the collector need not walk it again and again
         with _folder_errors(folder):
             handover.write_files(folder, running)
         _announce(running, folder)
-        asyncio.run(_serve(sandbox, sockets, tls))
+        asyncio.run(_serve(sandbox, sockets, tls, request))
 
 
 def assemble(world: World, dynamics: DataverseSettings, xero: XeroSettings) -> Sandbox:
@@ -116,11 +117,33 @@ def _describe(options: argparse.Namespace, folder: Path, sockets: Mapping[str, s
     )
 
 
-async def _serve(sandbox: Sandbox, sockets: Mapping[str, socket.socket], tls: ssl.SSLContext | None) -> None:
+class StopRequest:
+    """Hears SIGINT and SIGTERM from the moment it is made, also while there is nothing running yet to be stopped."""
+
+    def __init__(self) -> None:
+        self._made = False
+        self._stop: Callable[[], object] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def _hear(self, *_signal: object) -> None:
+        self._made = True
+        if self._stop is not None:
+            self._stop()
+
+    def pass_on_to(self, stop: Callable[[], object]) -> None:
+        """Have `stop` called for a request; at once if there was one already."""
+        self._stop = stop
+        if self._made:
+            stop()
+
+
+async def _serve(
+    sandbox: Sandbox, sockets: Mapping[str, socket.socket], tls: ssl.SSLContext | None, request: StopRequest
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    request.pass_on_to(lambda: loop.call_soon_threadsafe(stop.set))
     await sandbox.serve(sockets, tls, stop)
 
 
