@@ -182,7 +182,7 @@ def test_a_refused_event_comes_again(sandbox: Simulators) -> None:
         _until(lambda: _status(sandbox) == "active")
         receiver.always = 503
         client.put("/api.xro/2.0/Invoices", json=invoice())
-        _until(lambda: receiver.statuses.count(503) == 2)
+        _until(lambda: sandbox.state("xero")["webhook"]["refused"] == 2)
         receiver.always = None
         sandbox.clock(advance_s=900)
         _until(lambda: len(receiver.accepted) == 2)
